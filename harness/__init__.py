@@ -1,0 +1,1 @@
+"""The engine: suites become cells, cells become records, records become numbers with provenance."""

@@ -1,0 +1,41 @@
+"""Errors people read. Each names the value, where it came from and the remedy, in one line; all survive pickling."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HarnessError(Exception):
+    """Something the user can mend. The command line prints the message alone and exits with 1."""
+
+
+class SuiteError(HarnessError):
+    """A suite file says something impossible."""
+
+
+class ModelError(HarnessError):
+    """A model cannot be loaded."""
+
+
+class StoreError(HarnessError):
+    """A record or video cannot be read or written."""
+
+
+class InvalidVideoError(HarnessError):
+    """Generation ended, but what came out is not a video (NaN, wrong shape)."""
+
+
+class MetricUnavailableError(HarnessError):
+    """A metric lacks something (weights, package) and must not be computed without it."""
+
+
+class TrackingError(HarnessError):
+    """MLflow could not take the results; nothing of them is lost."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` or a list of what is known, to end an error about an unknown name."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"

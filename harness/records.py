@@ -1,0 +1,187 @@
+"""What is written down about a cell: one `CellRecord` when its video is made, one `ScoreRecord` per metric.
+
+Both are JSON sidecars in the store and the only source of every number in MLflow and in the reports.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA_VERSION = 1
+
+
+class Status(StrEnum):
+    """How a cell ended. All are shown in tables, none ever counts as zero."""
+
+    OK = "ok"
+    UNSUPPORTED = "unsupported"
+    FAILED = "failed"
+    OOM = "oom"
+    TIMEOUT = "timeout"
+    INVALID = "invalid"
+
+
+class Record(BaseModel):
+    """Frozen and strict: an unknown key is an error, not a surprise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CellKey(Record):
+    """Everything that determines one video; `cell_id` is its hash."""
+
+    family: str
+    model: str
+    model_fingerprint: str
+    """Content hash of a local folder, or the hub revision."""
+    dtype: str
+    method: str
+    config: dict[str, Any]
+    code: str
+    """Hash of the syntax trees of the method, its family and what both build on (comments do not count)."""
+    sampling: dict[str, Any]
+    """The sampling really used, after the method had its say."""
+    prompt: str
+    seed: int
+
+    @property
+    def cell_id(self) -> str:
+        """Hash of all fields, and with it the cell's name everywhere."""
+        return canonical_hash(self.model_dump(mode="json"))
+
+
+def canonical_hash(value: Any) -> str:
+    """32 hex digits of SHA-256 over canonical JSON (sorted keys, no spaces)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Latency(Record):
+    """Wall-clock seconds of one generation, device synchronised; `total_s` also holds what lies between the parts."""
+
+    total_s: float
+    text_encode_s: float
+    denoise_s: float
+    decode_s: float
+    step_s: tuple[float, ...]
+
+
+class Flops(Record):
+    """Floating-point operations of one video, a multiply-add counting 2."""
+
+    denoiser: int
+    """What the transformer really executed: the number papers report."""
+    text_encode: int
+    decode: int
+    unseen_ops: tuple[str, ...] = ()
+    """Operators with arithmetic the counter has no formula for."""
+
+
+class Memory(Record):
+    """Bytes. On CUDA the allocator's peaks; on a CPU the rise of the resident set during the generation."""
+
+    peak_bytes: int
+    peak_reserved_bytes: int | None
+    cache_bytes: int
+    """The method's own tensors at their largest."""
+    instrument: Literal["cuda_max_allocated", "rss_delta"]
+
+
+class DecisionRecord(Record):
+    """`methods.base.Decision` on disk."""
+
+    step_index: int
+    branch: str
+    action: str
+    distance: float | None = None
+
+
+class CellRecord(Record):
+    """One cell's outcome. Where `status` is not ok, `reason` says why and the measurements are None."""
+
+    schema_version: int = SCHEMA_VERSION
+    cell_id: str
+    suite: str
+    row: str
+    """Unique name of the row in its suite."""
+    row_key: str
+    """Hash of the row (model x method configuration), the same in every suite."""
+    key: CellKey
+    prompt_index: int
+    sample_index: int
+    status: Status
+    reason: str | None = None
+    attempt: int = 1
+    started_at: float
+    """Unix time, seconds."""
+    finished_at: float
+    latency: Latency | None = None
+    flops: Flops | None = None
+    memory: Memory | None = None
+    decisions: tuple[DecisionRecord, ...] = ()
+    nfe: float | None = None
+    """Effective number of function evaluations: denoiser FLOPs over those of one full transformer call."""
+    noise_sha256: str | None = None
+    video: str | None = None
+    """Path of the mp4 below the store's root."""
+    video_sha256: str | None = None
+    frames_sha256: str | None = None
+    """Of the uint8 frames before encoding."""
+    lossless: str | None = None
+    """Path of the lossless copy below the store's root; it may have been removed once scored."""
+    reference_cell_id: str | None = None
+    """The original's cell of the same prompt and sample, which fidelity is measured against."""
+    worker: str | None = None
+    environment: dict[str, Any] | None = None
+
+
+class ScoreRecord(Record):
+    """One metric of one cell. `values` maps names (`psnr`, or `color`, `scene`, ...) to numbers."""
+
+    schema_version: int = SCHEMA_VERSION
+    cell_id: str
+    metric: str
+    status: Literal["ok", "unavailable", "failed"]
+    reason: str | None = None
+    values: dict[str, float | None] = {}
+    """None where a value does not apply to this prompt: it is left out of means and counted as such."""
+    frames_sha256: str | None = None
+    scored_at: float
+
+
+class RowManifest(Record):
+    """One row of a suite as it was planned: the denominator of everything said about it."""
+
+    row: str
+    row_key: str
+    model_label: str
+    """The suite's own name of the model."""
+    model: str
+    family: str
+    method: str
+    config: dict[str, Any]
+    sampling: dict[str, Any]
+    baseline: str | None
+    """Row name of the original this row is compared with; None for an original."""
+    skip_reason: str | None
+    """Why the row cannot run; such a row has no cells."""
+    cell_ids: tuple[str, ...]
+    """Prompt-major: `cell_ids[prompt_index * samples + sample_index]`."""
+
+
+class SuiteManifest(Record):
+    """A planned suite, written to the store by the driver so that reports need no plan."""
+
+    schema_version: int = SCHEMA_VERSION
+    suite: str
+    suite_hash: str
+    suite_yaml: str
+    prompts: tuple[str, ...]
+    samples: int
+    metrics: tuple[str, ...]
+    rows: tuple[RowManifest, ...]

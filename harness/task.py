@@ -1,0 +1,43 @@
+"""What travels from the driver to a worker: one cell, complete and picklable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.records import CellKey
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Which pipeline a cell needs. Equal specs share one resident pipeline."""
+
+    label: str
+    family: str
+    model: str
+    """Folder or hub id."""
+    revision: str | None
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellTask:
+    """One cell to make and score."""
+
+    cell_id: str
+    key: CellKey
+    model: ModelSpec
+    suite: str
+    row: str
+    row_key: str
+    row_index: int
+    prompt_index: int
+    sample_index: int
+    video: str
+    """Path of the mp4 below the store's root."""
+    reference_cell_id: str | None
+    """The original's cell that must be finished before this one; None for an original."""
+    metrics: tuple[str, ...]
+    fps: float = 16.0
+    """Frames per second of the video file."""
+    expected_cost: float = 1.0
+    """Relative, the original's being 1; only the order of work depends on it."""

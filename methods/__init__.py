@@ -1,0 +1,1 @@
+"""Acceleration methods, one a file. Nothing here knows about the harness around it."""

@@ -1,0 +1,136 @@
+"""What a method is: a frozen configuration that can be applied to a pipeline and says what it did.
+
+This file holds the words every method and every consumer of methods shares; nothing here samples, seeds,
+times or logs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+if TYPE_CHECKING:
+    from methods.families.base import Family
+
+Branch = Literal["cond", "uncond", "both"]
+"""Which call of classifier-free guidance; `both` where a family batches them or has only one."""
+
+Action = Literal["compute", "reuse", "predict", "partial"]
+"""`compute`: everything ran. `reuse`: the whole block stack was replaced by something cached. `predict`: it was
+replaced by something extrapolated or learned. `partial`: some modules ran and some were replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a method did in one call of the transformer.
+
+    `distance` is the quantity an adaptive rule compared with its threshold, None for fixed schedules.
+    """
+
+    step_index: int
+    branch: Branch
+    action: Action
+    distance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How one video is sampled. None leaves the pipeline's own default in place.
+
+    `height` and `width` are pixels, `num_frames` counts decoded frames, `flow_shift` is the scheduler's shift of
+    the noise schedule, `max_sequence_length` is in text tokens.
+    """
+
+    num_inference_steps: int
+    guidance_scale: float
+    height: int
+    width: int
+    num_frames: int
+    flow_shift: float | None = None
+    max_sequence_length: int | None = None
+    negative_prompt: str = ""
+
+
+class Applied(AbstractContextManager["Applied"], ABC):
+    """A method in force on one pipeline. Leaving the context restores the pipeline exactly."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget everything about the last video. Called before each one."""
+
+    @abstractmethod
+    def decisions(self) -> tuple[Decision, ...]:
+        """One per transformer call since `reset`, in the order they were made."""
+
+    @abstractmethod
+    def cache_bytes(self) -> int:
+        """What the method holds now, in bytes.
+
+        Caches stay until `reset` and are dropped before they are replaced, so that after a video this is also the
+        most that was held during it.
+        """
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """A way to sample faster. Subclasses are frozen dataclasses whose fields are the hyper-parameters.
+
+    A subclass lives in the file named like it is in a suite, one a file, and is found there by discovery.
+    """
+
+    summary: ClassVar[str]
+    """One line: what is skipped and why that works."""
+    source: ClassVar[str]
+    """Paper, section, upstream repository@commit."""
+
+    def unsupported(self, family: Family) -> str | None:
+        """Why this configuration cannot run on a family, or None. Pure; asked while planning."""
+        return None
+
+    def sampling(self, default: Sampling) -> Sampling:
+        """The sampling really used; a step-distilled method changes it visibly."""
+        return default
+
+    @abstractmethod
+    def apply(self, pipeline: Any, family: Family) -> Applied:
+        """Install on a pipeline, all or nothing.
+
+        Raises:
+            AlreadyAppliedError: a method is in force on this pipeline.
+            NothingHookedError: no module matched, so the method would silently do nothing.
+        """
+
+    @classmethod
+    @abstractmethod
+    def conformance_identity(cls, default: Sampling) -> Self | None:
+        """A setting that makes the very video the original makes under `default`, bit for bit.
+
+        None where there is none (a method with weights of its own). The conformance suite runs it on tiny models.
+        """
+
+    @classmethod
+    @abstractmethod
+    def conformance_active(cls, default: Sampling) -> Self | None:
+        """A setting that skips work on a tiny model under `default`; None for the original alone."""
+
+    def config(self) -> dict[str, Any]:
+        """The hyper-parameters by name, as plain values."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class MethodError(RuntimeError):
+    """A method could not be applied."""
+
+
+class AlreadyAppliedError(MethodError):
+    """A second method was applied to a pipeline that has one in force."""
+
+
+class NothingHookedError(MethodError):
+    """A method matched no module of the transformer."""
+
+
+class StaleStateError(MethodError):
+    """A video was begun without `reset`, so that it would have been made from another one's cache."""
