@@ -1,0 +1,54 @@
+"""Tiny pipelines that all tests share, made once a session for each family. Only who asks for them imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from methods.base import Sampling
+    from methods.families.base import Family
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline() -> Callable[[Family], Any]:
+    """The tiny pipeline of a family; whoever changes it restores it."""
+    made: dict[str, Any] = {}
+
+    def get(family: Family) -> Any:
+        if family.name not in made:
+            made[family.name] = family.tiny(0)
+        return made[family.name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def generate() -> Callable[..., Tensor]:
+    """Make one video and return its latents, without the work of decoding them."""
+    import torch
+
+    def run(pipeline: Any, family: Family, sampling: Sampling | None = None, seed: int = 0, **extra: Any) -> Tensor:
+        arguments = family.call_arguments("a red circle moves left", sampling or family.tiny_sampling())
+        generator = torch.Generator().manual_seed(seed)
+        frames: Tensor = pipeline(**arguments, generator=generator, output_type="latent", **extra).frames
+        return frames
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def attributes_of() -> Callable[[Any], dict[str, dict[str, int]]]:
+    """Every instance attribute of every module below one, by identity: equal only if nothing was left behind."""
+
+    def snapshot(module: Any) -> dict[str, dict[str, int]]:
+        return {
+            name: {attribute: id(value) for attribute, value in vars(child).items()}
+            for name, child in module.named_modules()
+        }
+
+    return snapshot
