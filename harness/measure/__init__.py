@@ -1,0 +1,1 @@
+"""Instruments: latency, memory, FLOPs."""
