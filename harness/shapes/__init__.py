@@ -1,0 +1,1 @@
+"""The embedded model: a small real pipeline trained on a procedural world."""

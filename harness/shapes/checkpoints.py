@@ -1,0 +1,51 @@
+"""Resumable training state: weights, averaged weights and optimiser of one module in one folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def save_checkpoint(
+    folder: Path,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    spent_s: float,
+    averaged: dict[str, Any] | None = None,
+) -> None:
+    """Write the state of a training, replacing the last one atomically."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        "module": module.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "step": step,
+        "spent_s": spent_s,
+        "averaged": averaged,
+    }
+    unfinished = folder / "checkpoint.pt.tmp"
+    torch.save(state, unfinished)
+    os.replace(unfinished, folder / "checkpoint.pt")
+
+
+def load_checkpoint(
+    folder: Path,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    averaged: dict[str, Any] | None = None,
+) -> tuple[int, float]:
+    """Restore what `save_checkpoint` wrote; (0, 0.0) where there is nothing yet. Fills `averaged` in place."""
+    path = folder / "checkpoint.pt"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        return 0, 0.0
+    state = torch.load(path, weights_only=True)
+    module.load_state_dict(state["module"])
+    optimizer.load_state_dict(state["optimizer"])
+    if averaged is not None and state["averaged"] is not None:
+        averaged.update(state["averaged"])
+    return state["step"], state["spent_s"]

@@ -1,0 +1,63 @@
+"""Train the embedded model from nothing and ship it as an ordinary pipeline folder.
+
+Two stages, each resumable from the work folder: the autoencoder, then text encoder and transformer together.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline
+
+from harness.shapes.autoencoder import PatchAutoencoder
+from harness.shapes.text import build_tokenizer
+from harness.shapes.train_autoencoder import AutoencoderTraining, train_autoencoder
+from harness.shapes.train_denoiser import DenoiserTraining, train_denoiser
+
+FLOW_SHIFT = 3.0
+
+
+@dataclass(frozen=True)
+class ShapesTraining:
+    """Both stages."""
+
+    autoencoder: AutoencoderTraining = AutoencoderTraining()
+    denoiser: DenoiserTraining = DenoiserTraining()
+
+
+def train_shapes(config: ShapesTraining, work: Path, out: Path) -> None:
+    """Train, or continue from `work`, and write the pipeline to `out`."""
+    work.mkdir(parents=True, exist_ok=True)
+    finished = work / "autoencoder" / "finished"
+    if finished.exists():
+        autoencoder = PatchAutoencoder.from_pretrained(finished)
+    else:
+        autoencoder = train_autoencoder(config.autoencoder, work / "autoencoder")
+        autoencoder.save_pretrained(finished)
+    denoiser = train_denoiser(config.denoiser, autoencoder, work / "denoiser")
+    save_pipeline(autoencoder, denoiser.text_encoder, denoiser.transformer, out)
+    (out / "training.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+
+
+def save_pipeline(
+    autoencoder: PatchAutoencoder, text_encoder: torch.nn.Module, transformer: torch.nn.Module, out: Path
+) -> None:
+    """Write a `WanPipeline` folder in float16, which halves it and moves no score; it is loaded as float32."""
+    pipeline = WanPipeline(
+        tokenizer=build_tokenizer(),
+        text_encoder=text_encoder.eval(),
+        vae=autoencoder.eval(),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=FLOW_SHIFT),
+        transformer=transformer.eval(),
+    )
+    for part in (text_encoder, autoencoder, transformer):
+        part.to(torch.float16)
+    pipeline.save_pretrained(out)
+    # Diffusers notes the top-level package of a class; the full path lets `WanPipeline.from_pretrained` find it alone.
+    index = out / "model_index.json"
+    components = json.loads(index.read_text(encoding="utf-8"))
+    components["vae"] = [PatchAutoencoder.__module__, PatchAutoencoder.__name__]
+    index.write_text(json.dumps(components, indent=2) + "\n", encoding="utf-8")
