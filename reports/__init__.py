@@ -1,0 +1,1 @@
+"""Records become tidy frames, tidy frames become tables and figures."""

@@ -1,0 +1,37 @@
+"""The sixteen dimensions of VBench by name, in the order its tables print them.
+
+Any judge may score them; whose numbers they are is told by the judge's name beside every table and figure.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SEMANTIC: Final = (
+    "object_class",
+    "multiple_objects",
+    "human_action",
+    "color",
+    "spatial_relationship",
+    "scene",
+    "appearance_style",
+    "temporal_style",
+    "overall_consistency",
+)
+QUALITY: Final = (
+    "subject_consistency",
+    "background_consistency",
+    "temporal_flickering",
+    "motion_smoothness",
+    "dynamic_degree",
+    "aesthetic_quality",
+    "imaging_quality",
+)
+DIMENSIONS: Final = SEMANTIC + QUALITY
+FIDELITY: Final = ("psnr", "ssim", "lpips")
+"""Metrics that compare a video with the original's, so that an original itself has none."""
+
+
+def title(dimension: str) -> str:
+    """`object_class` -> `Object Class`, as papers head their columns."""
+    return dimension.replace("_", " ").title()

@@ -1,0 +1,75 @@
+"""The head of a report: what was measured, with which code, on what, when, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from harness.records import CellRecord
+from reports.bootstrap import DRAWS, SEED
+from reports.environments import distinct
+from reports.markdown import escape, plural, table
+from reports.results import Results
+
+PACKAGES = ("torch", "diffusers", "transformers", "python")
+
+
+def head(results: Results) -> list[str]:
+    """A two-column table. Dates are those of the records, so that the same records give the same report."""
+    manifest = results.manifest
+    records = sorted(results.frame.records.values(), key=lambda record: record.started_at)
+    run = [row for row in manifest.rows if row.skip_reason is None]
+    expected, generated = (sum(getattr(line, name) for line in results.ledger) for name in ("expected", "generated"))
+    planned = f"{plural(len(run), 'row')} x {plural(len(manifest.prompts), 'prompt')} x {manifest.samples} per prompt"
+    entries = [
+        ("Suite", f"`{manifest.suite}`, hash `{manifest.suite_hash}`"),
+        ("Cells", f"{generated} of {expected} generated ({planned})"),
+        ("Commit", _listed(distinct(records, "commit"), code=True)),
+        ("Packages", _packages(records)),
+        ("Device", _listed(distinct(records, "device"))),
+        ("Generated", _dates(records)),
+        ("Seeds", seed_protocol(results)),
+        ("Judge", f"`{results.judge}`; its scores are not VBench's" if results.judge != "vbench" else "VBench"),
+        ("Intervals", f"95 %, paired bootstrap over prompts, {DRAWS} draws, seed {SEED}"),
+    ]
+    return table(["Provenance", ""], [[name, escape(text)] for name, text in entries], numbers=False)
+
+
+def _listed(values: Sequence[str], code: bool = False) -> str:
+    if not values:
+        return "not recorded"
+    return "; ".join(f"`{value}`" if code else value for value in values)
+
+
+def _packages(records: Sequence[CellRecord]) -> str:
+    found = {package: distinct(records, package) for package in PACKAGES}
+    stated = [f"{package} {' and '.join(versions)}" for package, versions in found.items() if versions]
+    return ", ".join(stated) or "not recorded"
+
+
+def _dates(records: Sequence[CellRecord]) -> str:
+    if not records:
+        return "nothing yet"
+    first, last = records[0].started_at, max(record.finished_at for record in records)
+    begin, end = (datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M") for moment in (first, last))
+    return f"{begin} to {end} UTC"
+
+
+def seed_protocol(results: Results) -> str:
+    """How seeds follow from prompt and sample, as the records show it, not as the suite claims it."""
+    records = results.frame.records
+    done = results.cells[results.cells["cell_id"].isin(records)]
+    if done.empty:
+        return "nothing generated yet"
+    # Places are this suite's: a cell that two suites share has the record of whichever made it first.
+    places = list(zip(done["prompt_index"].tolist(), done["sample_index"].tolist(), strict=True))
+    seeds = [records[str(cell_id)].key.seed for cell_id in done["cell_id"]]
+    protocols = {
+        "`index`: the seed is the sample index": [sample for _, sample in places],
+        "`vbench-wan`: 100000 x prompt + sample": [100000 * prompt + sample for prompt, sample in places],
+        f"`fixed:{seeds[0]}`: the same seed everywhere": [seeds[0]] * len(seeds),
+    }
+    for text, expected in protocols.items():
+        if seeds == expected:
+            return f"{text}; equal for every method"
+    return "none of the named protocols; see the records"

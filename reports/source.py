@@ -1,0 +1,33 @@
+"""What the reports ask of a store. `harness.store.Store` is one; the tests use one that lives in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import IO, Any, Protocol
+
+from harness.records import CellRecord, ScoreRecord
+
+
+class RecordSource(Protocol):
+    """Read access to records and videos by cell id and by path below the store's root."""
+
+    def cells(self, cell_ids: Iterable[str]) -> dict[str, CellRecord]:
+        """The finished cells among `cell_ids`, each with status ok."""
+        ...
+
+    def failures(self, cell_ids: Iterable[str]) -> dict[str, CellRecord]:
+        """The last attempt of each cell that was tried and did not finish."""
+        ...
+
+    def scores(self, cell_ids: Iterable[str]) -> dict[str, dict[str, ScoreRecord]]:
+        """By cell id, then by metric name."""
+        ...
+
+    def open(self, path: str, mode: str = "rb") -> AbstractContextManager[IO[Any]]:
+        """An artifact, such as a video, below the root, for the length of a `with`."""
+        ...
+
+    def exists(self, path: str) -> bool:
+        """Whether the artifact is there."""
+        ...
