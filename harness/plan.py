@@ -1,0 +1,325 @@
+"""A suite becomes rows and cells: lazily, purely, without loading a model.
+
+Torch is imported (methods are classes of it), weights, Ray and MLflow are not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from harness.discovery import code_hash, load_family, load_method
+from harness.errors import SuiteError, nearest
+from harness.records import CellKey, RowManifest, SuiteManifest, canonical_hash
+from harness.seeds import seed_of
+from harness.suite import LoadedSuite, MethodEntry, ModelEntry, shown
+from harness.task import CellTask, ModelSpec
+
+if TYPE_CHECKING:
+    from methods.base import Method, Sampling
+    from methods.families.base import Family
+
+ORIGINAL = "original"
+MAX_NAME_BYTES = 240
+"""Of a video's file name without its ending; file systems take 255."""
+_FINGERPRINTED = frozenset({".json", ".safetensors", ".bin", ".pt", ".pth", ".txt", ".model"})
+_FINITE = ConfigDict(allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Model x method configuration: one line of a table, one MLflow run."""
+
+    name: str
+    row_key: str
+    index: int
+    model: ModelSpec
+    fingerprint: str
+    method_name: str
+    method: Method
+    sampling: Sampling
+    """The sampling really used."""
+    code: str
+    baseline: str | None
+    """Name of the original's row; None for that row itself and where the suite has no original."""
+    skip_reason: str | None
+    expected_cost: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Rows with everything needed to make their cells."""
+
+    loaded: LoadedSuite
+    rows: tuple[Row, ...]
+
+    @property
+    def cells(self) -> int:
+        """Cells of all rows that can run."""
+        per_row = len(self.loaded.prompts) * self.loaded.suite.samples
+        return per_row * sum(row.skip_reason is None for row in self.rows)
+
+    def cell_key(self, row: Row, prompt_index: int, sample_index: int) -> CellKey:
+        """Everything that determines one video."""
+        seed = seed_of(self.loaded.suite.seeds, prompt_index=prompt_index, sample_index=sample_index)
+        return CellKey(
+            family=row.model.family,
+            model=Path(row.model.model).name if Path(row.model.model).is_absolute() else row.model.model,
+            model_fingerprint=row.fingerprint,
+            dtype=row.model.dtype,
+            method=row.method_name,
+            config=_plain(row.method.config()),
+            code=row.code,
+            sampling=asdict(row.sampling),
+            prompt=self.loaded.prompts[prompt_index],
+            seed=seed,
+        )
+
+    def tasks(self) -> Iterator[CellTask]:
+        """Every cell, row by row; originals come first where the suite lists them first."""
+        suite = self.loaded.suite
+        by_name = {row.name: row for row in self.rows}
+        for row in self.rows:
+            if row.skip_reason is not None:
+                continue
+            baseline = by_name[row.baseline] if row.baseline is not None else None
+            for prompt_index, sample_index in self._places():
+                key = self.cell_key(row, prompt_index, sample_index)
+                reference = self.cell_key(baseline, prompt_index, sample_index).cell_id if baseline else None
+                yield CellTask(
+                    cell_id=key.cell_id,
+                    key=key,
+                    model=row.model,
+                    suite=suite.suite,
+                    row=row.name,
+                    row_key=row.row_key,
+                    row_index=row.index,
+                    prompt_index=prompt_index,
+                    sample_index=sample_index,
+                    video=f"videos/{_slug(row.name)}-{row.row_key[:8]}/{_file_name(key.prompt, sample_index)}.mp4",
+                    reference_cell_id=reference,
+                    metrics=tuple(suite.metrics),
+                    fps=suite.fps,
+                    expected_cost=row.expected_cost,
+                )
+
+    def manifest(self) -> SuiteManifest:
+        """The plan as it is written to the store: the denominator of every table."""
+        suite = self.loaded.suite
+        return SuiteManifest(
+            suite=suite.suite,
+            suite_hash=canonical_hash(suite.model_dump(mode="json") | {"prompts": self.loaded.prompts}),
+            suite_yaml=self.loaded.text,
+            prompts=self.loaded.prompts,
+            samples=suite.samples,
+            metrics=tuple(suite.metrics),
+            rows=tuple(self._row_manifest(row) for row in self.rows),
+        )
+
+    def _row_manifest(self, row: Row) -> RowManifest:
+        runs = row.skip_reason is None
+        return RowManifest(
+            row=row.name,
+            row_key=row.row_key,
+            model_label=row.model.label,
+            model=row.model.model if not Path(row.model.model).is_absolute() else Path(row.model.model).name,
+            family=row.model.family,
+            method=row.method_name,
+            config=_plain(row.method.config()),
+            sampling=asdict(row.sampling),
+            baseline=row.baseline,
+            skip_reason=row.skip_reason,
+            cell_ids=tuple(self.cell_key(row, *place).cell_id for place in self._places()) if runs else (),
+        )
+
+    def _places(self) -> Iterator[tuple[int, int]]:
+        return product(range(len(self.loaded.prompts)), range(self.loaded.suite.samples))
+
+
+def make_plan(loaded: LoadedSuite) -> Plan:
+    """Expand a suite.
+
+    Raises:
+        SuiteError: a method's field is unknown or has a wrong value, a label or a row is there twice, a folder is
+            missing.
+    """
+    suite = loaded.suite
+    models = {label: _model_spec(loaded, label, entry) for label, entry in suite.models.items()}
+    rows: list[Row] = []
+    for index, entry in enumerate(suite.methods):
+        for label in entry.models or ():
+            if label not in models:
+                where = loaded.where("methods", index, "models")
+                raise SuiteError(f"{where}: unknown model {label!r}{nearest(label, models)}")
+        variants = list(_variants(loaded, index, entry))
+        for label, (spec, family, fingerprint, default) in models.items():
+            if entry.models is not None and label not in entry.models:
+                continue
+            for given, method in variants:
+                name = _row_name(entry, given, len(variants), label if len(models) > 1 else None)
+                rows.append(_row(len(rows), name, spec, family, fingerprint, default, entry.method, method))
+                _refuse_duplicate(loaded, index, rows)
+    originals = {row.model.label: row.name for row in reversed(rows) if row.method_name == ORIGINAL}
+    paired = [
+        row if row.method_name == ORIGINAL else replace(row, baseline=originals.get(row.model.label)) for row in rows
+    ]
+    return Plan(loaded, tuple(paired))
+
+
+def _row(
+    index: int,
+    name: str,
+    spec: ModelSpec,
+    family: Family,
+    fingerprint: str,
+    default: Sampling,
+    method_name: str,
+    method: Method,
+) -> Row:
+    sampling = method.sampling(default)
+    identity = {
+        "family": spec.family,
+        "fingerprint": fingerprint,
+        "dtype": spec.dtype,
+        "method": method_name,
+        "config": _plain(method.config()),
+        "sampling": asdict(sampling),
+    }
+    return Row(
+        name=name,
+        row_key=canonical_hash(identity),
+        index=index,
+        model=spec,
+        fingerprint=fingerprint,
+        method_name=method_name,
+        method=method,
+        sampling=sampling,
+        code=code_hash(method_name, spec.family),
+        baseline=None,
+        skip_reason=method.unsupported(family),
+        expected_cost=sampling.num_inference_steps / default.num_inference_steps,
+    )
+
+
+def _refuse_duplicate(loaded: LoadedSuite, index: int, rows: list[Row]) -> None:
+    new, where = rows[-1], loaded.where("methods", index)
+    for row in rows[:-1]:
+        if row.row_key == new.row_key:
+            raise SuiteError(f"{where}: row {new.name!r} is the same as row {row.name!r}; keep one")
+        if row.name == new.name:
+            raise SuiteError(f"{where}: a second row is called {new.name!r}; give it a name of its own")
+
+
+def _model_spec(loaded: LoadedSuite, label: str, entry: ModelEntry) -> tuple[ModelSpec, Family, str, Sampling]:
+    family = load_family(entry.family)
+    model = entry.model
+    fingerprint = entry.revision or "unpinned"
+    if model.startswith((".", "/")):
+        folder = loaded.resolve(model)
+        if not (folder / "model_index.json").is_file():
+            raise SuiteError(
+                f"{loaded.where('models', label, 'model')}: {model!r} is no pipeline folder (no model_index.json in"
+                f" {folder}); give a folder made by save_pretrained or a hub id"
+            )
+        model, fingerprint = str(folder), folder_fingerprint(folder)
+    overrides = entry.sampling.model_dump(exclude_none=True)
+    default = replace(family.default_sampling, **overrides)
+    return ModelSpec(label, entry.family, model, entry.revision, entry.dtype), family, fingerprint, default
+
+
+def folder_fingerprint(folder: Path) -> str:
+    """Hash over names and contents of a model folder's configuration and weight files."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in _FINGERPRINTED and path.is_file():
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:32]
+
+
+def _variants(loaded: LoadedSuite, index: int, entry: MethodEntry) -> Iterator[tuple[dict[str, Any], Method]]:
+    """Each configuration of an entry with the values that were given for it."""
+    method = load_method(entry.method)
+    known = {field.name: field for field in fields(method)}
+    for key in entry.config:
+        if key not in known:
+            where = loaded.where("methods", index, key)
+            hint = nearest(key, known) if known else "; it has none, so remove it"
+            raise SuiteError(f"{where}: {entry.method} has no such field{hint}")
+    for name, field in known.items():
+        if name not in entry.config and field.default is MISSING and field.default_factory is MISSING:
+            raise SuiteError(f"{loaded.where('methods', index)}: {entry.method} needs {name}; add it")
+    types = {name: TypeAdapter(hint, config=_FINITE) for name, hint in get_type_hints(method).items() if name in known}
+    hints = {name: str(hint) for name, hint in get_type_hints(method).items()}
+    choices = {key: _choices(value, hints[key]) for key, value in entry.config.items()}
+    for key, values in choices.items():
+        if not values:
+            where = loaded.where("methods", index, key)
+            raise SuiteError(f"{where}: is an empty list, so there would be no row; give a value")
+    for combination in product(*choices.values()):
+        given = dict(zip(choices, combination, strict=True))
+        for key, value in given.items():
+            try:
+                types[key].validate_python(value, strict=True)
+            except ValidationError as error:
+                message = error.errors(include_url=False)[0]["msg"]
+                where = loaded.where("methods", index, key)
+                raise SuiteError(f"{where}: {message[0].lower()}{message[1:]}, not {shown(value)}") from None
+        try:
+            written = method(**given)
+            # 1 and 1.0 are one value of a float field, and must not make two cells of one video.
+            config = {key: types[key].validate_python(value) for key, value in written.config().items()}
+            yield given, method(**config)
+        except ValueError as error:
+            raise SuiteError(f"{loaded.where('methods', index)}: {entry.method}: {error}") from None
+
+
+def _choices(value: Any, hint: str) -> list[Any]:
+    """The values of a sweep. Where a field is itself a tuple, a flat list is one value and a nested one a sweep."""
+    if not isinstance(value, list):
+        return [value]
+    if "tuple[" in hint:
+        nested = any(isinstance(item, list) for item in value)
+        return [tuple(item) if isinstance(item, list) else item for item in value] if nested else [tuple(value)]
+    return value
+
+
+def _row_name(entry: MethodEntry, given: dict[str, Any], variants: int, label: str | None) -> str:
+    """What a row is called: the suite's name, else the method with the fields that were given."""
+    config = ", ".join(f"{key}={_short(value)}" for key, value in given.items())
+    name = entry.name if entry.name is not None else entry.method
+    if config and (entry.name is None or variants > 1):
+        name = f"{name} ({config})"
+    return f"{label}: {name}" if label is not None else name
+
+
+def _short(value: Any) -> str:
+    return "-".join(map(_short, value)) if isinstance(value, tuple) else f"{value}"
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, so that a configuration equals itself after JSON."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.=-]+", "_", name).strip("_")[:100]
+
+
+def _file_name(prompt: str, sample_index: int) -> str:
+    """`{prompt}-{index}`, as VBench expects; of a prompt too long for a file system, its beginning and its hash."""
+    name = f"{prompt}-{sample_index}"
+    if len(name.encode()) <= MAX_NAME_BYTES:
+        return name
+    tail = f"~{canonical_hash(prompt)[:12]}-{sample_index}"
+    return prompt.encode()[: MAX_NAME_BYTES - len(tail)].decode(errors="ignore") + tail
