@@ -1,0 +1,74 @@
+"""One run of a suite: plan, see what is done, let the fleet make the rest, keep the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.events import EventKind, FleetEvent, FleetSummary
+from harness.fleet import run_fleet
+from harness.ledger import Ledger
+from harness.plan import make_plan
+from harness.progress import Progress
+from harness.records import CellRecord, SuiteManifest
+from harness.store import Store
+from harness.suite import load_suite
+
+LEDGER_FILE = "ledger.sqlite"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a run ended. `failed` holds the last attempt of every cell of the suite that is still missing."""
+
+    store: Store
+    manifest: SuiteManifest
+    summary: FleetSummary
+    failed: tuple[CellRecord, ...]
+
+
+def open_ledger(store: Store) -> Ledger:
+    """The index of a store, kept beside it."""
+    return Ledger(Path(store.root) / LEDGER_FILE)
+
+
+def run_suite(path: Path, *, store_root: str | None, address: str | None, workers: int | None) -> Ran:
+    """Make every cell of a suite that is not made and scored yet.
+
+    Raises:
+        HarnessError: the suite is wrong, the store cannot be written, no worker starts. Failed cells raise nothing.
+    """
+    plan = make_plan(load_suite(path))
+    suite = plan.loaded.suite
+    store = Store(str(Path(store_root or suite.store).resolve()) if "://" not in (store_root or suite.store) else (store_root or suite.store))
+    manifest = plan.manifest()
+    store.write_manifest(manifest)
+    with open_ledger(store) as ledger, Progress() as progress:
+
+        def on_event(event: FleetEvent) -> None:
+            progress(event)
+            if event.record is not None and event.kind in {EventKind.SUCCEEDED, EventKind.RETRYING, EventKind.FAILED}:
+                ledger.record_attempt(event.record)
+
+        cell_ids = [cell_id for row in manifest.rows for cell_id in row.cell_ids]
+        done = ledger.sync(store, cell_ids) & ledger.scored(suite.metrics)
+        summary = run_fleet(
+            plan.tasks(),
+            done,
+            store.root,
+            workers=workers or suite.fleet.workers,
+            cpus_per_worker=suite.fleet.cpus_per_worker,
+            gpus_per_worker=suite.fleet.gpus_per_worker,
+            address=address,
+            on_event=on_event,
+            max_attempts=suite.fleet.max_attempts,
+            cell_timeout_s=suite.fleet.cell_timeout_s,
+        )
+        ledger.sync(store, cell_ids)
+    return Ran(store, manifest, summary, _missing(store, cell_ids))
+
+
+def _missing(store: Store, cell_ids: Iterable[str]) -> tuple[CellRecord, ...]:
+    made = store.cell_ids()
+    return tuple(store.failures(cell_id for cell_id in cell_ids if cell_id not in made).values())
