@@ -8,6 +8,8 @@ alone, so it is a handful of matrix products, learns in minutes, and offers `Wan
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
@@ -53,7 +55,7 @@ class PatchCoder(nn.Module):
 class PatchAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is untyped
     """Video `(batch, 3, 1 + 4k, 8h, 8w)` in [-1, 1] to latents `(batch, z_dim, 1 + k, h, w)` and back."""
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         z_dim: int = 32,
@@ -92,13 +94,13 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffus
         video = grid.permute(0, 4, 1, 5, 2, 6, 3, 7)
         return video.reshape(batch, CHANNELS, groups * time, rows * space, columns * space)[:, :, time - 1 :]
 
-    def encode(self, x: Tensor, return_dict: bool = True) -> AutoencoderKLOutput | tuple[DiagonalGaussianDistribution]:
-        """Latents as a distribution without spread, the interface diffusers' pipelines expect."""
+    def encode(self, x: Tensor, return_dict: bool = True) -> Any:
+        """Latents as a distribution without spread, in the output class or tuple that diffusers' pipelines expect."""
         mean = self.encoder(self.patchify(x)).permute(0, 4, 1, 2, 3)
         posterior = DiagonalGaussianDistribution(torch.cat([mean, torch.zeros_like(mean)], dim=1), deterministic=True)
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
 
-    def decode(self, z: Tensor, return_dict: bool = True) -> DecoderOutput | tuple[Tensor]:
-        """Video in [-1, 1]."""
+    def decode(self, z: Tensor, return_dict: bool = True) -> Any:
+        """Video in [-1, 1], in the output class or tuple that diffusers' pipelines expect."""
         video = self.unpatchify(self.decoder(z.permute(0, 2, 3, 4, 1))).clamp(-1, 1)
         return DecoderOutput(sample=video) if return_dict else (video,)

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
 
+class Stateful(Protocol):
+    """An optimiser, or several behind one face."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What to write down."""
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """Continue from it."""
+
+
 def save_checkpoint(
     folder: Path,
     module: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Stateful,
     step: int,
     spent_s: float,
     averaged: dict[str, Any] | None = None,
@@ -35,7 +45,7 @@ def save_checkpoint(
 def load_checkpoint(
     folder: Path,
     module: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Stateful,
     averaged: dict[str, Any] | None = None,
 ) -> tuple[int, float]:
     """Restore what `save_checkpoint` wrote; (0, 0.0) where there is nothing yet. Fills `averaged` in place."""

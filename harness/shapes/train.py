@@ -6,13 +6,17 @@ Two stages, each resumable from the work folder: the autoencoder, then text enco
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline
 
+from harness.environment import describe_environment
 from harness.shapes.autoencoder import PatchAutoencoder
+from harness.shapes.card import model_card
+from harness.shapes.evaluate import GUIDANCE_SCALE, evaluate
 from harness.shapes.text import build_tokenizer
 from harness.shapes.train_autoencoder import AutoencoderTraining, train_autoencoder
 from harness.shapes.train_denoiser import DenoiserTraining, train_denoiser
@@ -24,8 +28,8 @@ FLOW_SHIFT = 3.0
 class ShapesTraining:
     """Both stages."""
 
-    autoencoder: AutoencoderTraining = AutoencoderTraining()
-    denoiser: DenoiserTraining = DenoiserTraining()
+    autoencoder: AutoencoderTraining = field(default_factory=AutoencoderTraining)
+    denoiser: DenoiserTraining = field(default_factory=DenoiserTraining)
 
 
 def train_shapes(config: ShapesTraining, work: Path, out: Path) -> None:
@@ -40,6 +44,20 @@ def train_shapes(config: ShapesTraining, work: Path, out: Path) -> None:
     denoiser = train_denoiser(config.denoiser, autoencoder, work / "denoiser")
     save_pipeline(autoencoder, denoiser.text_encoder, denoiser.transformer, out)
     (out / "training.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+    write_card(out)
+
+
+def write_card(out: Path) -> None:
+    """Evaluate the pipeline in `out` and write its card: README.md there."""
+    environment = describe_environment("cpu")
+    card = model_card(
+        evaluate(out),
+        json.loads((out / "training.json").read_text(encoding="utf-8")),
+        guidance=GUIDANCE_SCALE,
+        machine=f"{environment['cpu_count']} cores of {environment['device_name']}, torch {torch.__version__}",
+        date=datetime.now(UTC).date().isoformat(),
+    )
+    (out / "README.md").write_text(card, encoding="utf-8")
 
 
 def save_pipeline(

@@ -65,7 +65,7 @@ def train_autoencoder(config: AutoencoderTraining, work: Path) -> PatchAutoencod
     """Train, or continue from `work`; returns the autoencoder with the statistics of its latents in its config."""
     torch.manual_seed(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
-    autoencoder = PatchAutoencoder()
+    autoencoder: PatchAutoencoder = PatchAutoencoder()
     start_from_principal_components(autoencoder, clip_batch(512, generator)[0])
     optimizer = torch.optim.AdamW(autoencoder.parameters(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0)
     done, spent_s = load_checkpoint(work, autoencoder, optimizer)

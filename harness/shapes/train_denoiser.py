@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerFast
 
 from harness.shapes.autoencoder import PatchAutoencoder
 from harness.shapes.checkpoints import load_checkpoint, save_checkpoint
+from harness.shapes.optimizer import MuonWithAdamW, split_parameters
 from harness.shapes.text import MAX_SEQUENCE_LENGTH, build_text_encoder, build_tokenizer
 from harness.shapes.train_autoencoder import clip_batch
 
@@ -26,10 +27,10 @@ from harness.shapes.train_autoencoder import clip_batch
 class DenoiserTraining:
     """Hyper-parameters. The learning rate is constant, then falls linearly over the last `cooldown` of the steps."""
 
-    steps: int = 7000
+    steps: int = 5000
     batch_size: int = 48
-    learning_rate: float = 1e-3
-    cooldown: float = 0.25
+    learning_rate: float = 1.5e-3
+    cooldown: float = 0.3
     weight_decay: float = 0.01
     ema_decay: float = 0.999
     caption_dropout: float = 0.125
@@ -85,9 +86,8 @@ def train_denoiser(config: DenoiserTraining, autoencoder: PatchAutoencoder, work
     denoiser = Denoiser(tokenizer, autoencoder.config.z_dim)
     averaged = copy.deepcopy(denoiser)
     average = averaged.state_dict()
-    optimizer = torch.optim.AdamW(
-        denoiser.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=True
-    )
+    matrices, others = split_parameters(denoiser, denoiser.transformer.blocks)
+    optimizer = MuonWithAdamW(matrices, others, config.learning_rate, config.weight_decay)
     done, spent_s = load_checkpoint(work, denoiser, optimizer, average)
     averaged.load_state_dict(average)
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + done + 7)
@@ -101,8 +101,8 @@ def train_denoiser(config: DenoiserTraining, autoencoder: PatchAutoencoder, work
     with (work / "log.tsv").open("a", encoding="utf-8") as log:
         while done < config.steps:
             remaining = 1 - done / config.steps
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * min(1.0, (done + 1) / 300, remaining / config.cooldown + 0.01)
+            rate = min(1.0, (done + 1) / 300, remaining / config.cooldown + 0.01)
+            optimizer.set_lr(config.learning_rate * rate)
             clips, captions = clip_batch(config.batch_size, generator)
             drop = torch.rand(config.batch_size, generator=generator) < config.caption_dropout
             captions = ["" if dropped else caption for caption, dropped in zip(captions, drop.tolist(), strict=True)]
@@ -115,7 +115,7 @@ def train_denoiser(config: DenoiserTraining, autoencoder: PatchAutoencoder, work
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 velocity = denoiser((1 - level) * latents + level * noise, sigma, token_ids, token_mask)
             loss = (velocity.float() - (noise - latents)).pow(2).mean()
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)
             optimizer.step()
