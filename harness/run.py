@@ -41,7 +41,7 @@ def run_suite(path: Path, *, store_root: str | None, address: str | None, worker
     """
     plan = make_plan(load_suite(path))
     suite = plan.loaded.suite
-    store = Store(str(Path(store_root or suite.store).resolve()) if "://" not in (store_root or suite.store) else (store_root or suite.store))
+    store = Store(store_root or suite.store)
     manifest = plan.manifest()
     store.write_manifest(manifest)
     with open_ledger(store) as ledger, Progress() as progress:

@@ -1,0 +1,146 @@
+"""The command line as people and scripts use it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from harness.cli import app, main
+
+ROOT = Path(__file__).parents[2]
+QUICKSTART = ROOT / "suites" / "quickstart.yaml"
+
+runner = CliRunner()
+
+
+def run_main(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of one command, error handling included."""
+    monkeypatch.setattr(sys, "argv", ["harness", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    said = capsys.readouterr()
+    return int(stop.value.code or 0), said.out, said.err
+
+
+def test_help_is_quick_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, harness.cli\n"
+        "heavy = {'torch', 'diffusers', 'ray', 'mlflow', 'pandas', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_plan_prints_one_json_object_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run_main(monkeypatch, capsys, "plan", str(QUICKSTART), "--json")
+
+    said = json.loads(out)
+    assert code == 0
+    assert set(said) == {"suite", "cells", "rows"}
+    assert {"row", "family", "method", "config", "cells", "skip_reason"} == set(said["rows"][0])
+    assert said["cells"] == sum(row["cells"] for row in said["rows"]) == 7 * 48
+
+
+def test_the_plan_table_names_every_row(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run_main(monkeypatch, capsys, "plan", str(QUICKSTART))
+
+    assert code == 0
+    for row in ("original", "fewer_steps (num_inference_steps=10)", "teacache", "fora", "pab"):
+        assert row in out
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"methodz": []}, "did you mean 'methods'?"),
+        ({"samples": 0}, "samples"),
+        ({"metrics": ["psnrr"]}, "did you mean 'psnr'?"),
+        ({"methods": [{"method": "teacahe"}]}, "did you mean 'teacache'?"),
+        ({"methods": [{"method": "teacache", "rel_l1_tresh": 0.1}]}, "did you mean 'rel_l1_thresh'?"),
+        ({"methods": [{"method": "fora", "cache_interval": 0}]}, "cache_interval"),
+    ],
+)
+def test_a_bad_suite_is_one_line_and_exit_code_1(
+    change: dict[str, object],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = yaml.safe_load(QUICKSTART.read_text(encoding="utf-8"))
+    data["models"]["shapes"]["model"] = str(ROOT / "harness" / "shapes" / "model")
+    data["prompts"] = ["a prompt"]
+    path = tmp_path / "bad.yaml"
+    path.write_text(yaml.safe_dump(data | change), encoding="utf-8")
+
+    code, out, err = run_main(monkeypatch, capsys, "plan", str(path))
+
+    assert code == 1
+    assert out == ""
+    assert err.startswith(f"error: {path}:")
+    assert err.count("\n") == 1
+    assert expected in err
+
+
+@pytest.mark.parametrize("command", ["report", "status", "track"])
+def test_asking_for_a_suite_that_never_ran_names_the_remedy(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run_main(monkeypatch, capsys, command, "nothing", "--store", str(tmp_path))
+
+    assert code == 1
+    assert "harness run" in err
+    assert err.count("\n") == 1
+
+
+def test_the_ui_without_anything_tracked_names_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    code, _, err = run_main(monkeypatch, capsys, "ui", "--store", str(tmp_path))
+
+    assert code == 1
+    assert "harness track" in err
+
+
+def test_every_command_is_in_the_readme_and_every_command_there_exists() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    mentioned = set(re.findall(r"^harness (\w+)", readme, re.MULTILINE))
+
+    assert mentioned <= known
+    assert known - mentioned <= {"schema"}
+
+
+def test_the_committed_schema_is_current() -> None:
+    printed = runner.invoke(app, ["schema"])
+
+    assert printed.exit_code == 0
+    assert json.loads(printed.stdout) == json.loads((ROOT / "suites" / "suite.schema.json").read_text(encoding="utf-8"))
+
+
+def test_committed_suites_obey_the_schema() -> None:
+    from jsonschema import Draft202012Validator
+
+    schema = json.loads((ROOT / "suites" / "suite.schema.json").read_text(encoding="utf-8"))
+    validator = Draft202012Validator(schema)
+    suites = list((ROOT / "suites").glob("*.yaml"))
+
+    assert suites
+    for path in suites:
+        assert not list(validator.iter_errors(yaml.safe_load(path.read_text(encoding="utf-8")))), path
+    broken = yaml.safe_load(QUICKSTART.read_text(encoding="utf-8"))
+    broken["methods"][0]["method"] = "teacahe"
+    assert list(validator.iter_errors(broken))
