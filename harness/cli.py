@@ -97,15 +97,14 @@ def run(
     print(f"report: {report.path}")
     for cell in ran.failed:
         print(f"failed: {cell.row}, {cell.key.prompt!r}: {cell.status}: {cell.reason}", file=sys.stderr)
-    if track:
-        _track(ran.store, ran.manifest, report, suite)
+    tracked = not track or _track(ran.store, ran.manifest, report)
     summary = ran.summary
     print(
         f"{summary.made} cells made, {summary.already_done} were there, {summary.failed} failed,"
         f" {summary.elapsed_s:.0f} s",
         file=sys.stderr,
     )
-    if not summary.complete or ran.failed:
+    if not (summary.complete and tracked):
         raise typer.Exit(1)
 
 
@@ -145,7 +144,7 @@ def track(suite: SuiteRef, store: StoreOption = None) -> None:
     """Bring MLflow up to date with the records; repeating it changes nothing."""
     opened, manifest = _open(suite, store)
     written = _write_report(opened, manifest, None)
-    if not _track(opened, manifest, written, suite):
+    if not _track(opened, manifest, written):
         raise typer.Exit(1)
 
 
@@ -222,7 +221,7 @@ def _write_report(store: Store, manifest: SuiteManifest, out: Path | None) -> An
     return write_report(store, manifest, out or Path(store.root) / "reports" / manifest.suite)
 
 
-def _track(store: Store, manifest: SuiteManifest, report: Any, suite: Path | str) -> bool:
+def _track(store: Store, manifest: SuiteManifest, report: Any) -> bool:
     """Project the records onto MLflow. A failure is a warning: nothing is lost, and it can be repeated."""
     from harness.errors import TrackingError
     from harness.tracking import track as track_suite

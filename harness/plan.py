@@ -86,15 +86,21 @@ class Plan:
         """Every cell, row by row; originals come first where the suite lists them first."""
         suite = self.loaded.suite
         by_name = {row.name: row for row in self.rows}
+        references: dict[tuple[str, int, int], str] = {}
         for row in self.rows:
             if row.skip_reason is not None:
                 continue
             baseline = by_name[row.baseline] if row.baseline is not None else None
             for prompt_index, sample_index in self._places():
                 key = self.cell_key(row, prompt_index, sample_index)
-                reference = self.cell_key(baseline, prompt_index, sample_index).cell_id if baseline else None
+                cell_id, reference = key.cell_id, None
+                if baseline is not None:
+                    place = (baseline.name, prompt_index, sample_index)
+                    if place not in references:
+                        references[place] = self.cell_key(baseline, prompt_index, sample_index).cell_id
+                    reference = references[place]
                 yield CellTask(
-                    cell_id=key.cell_id,
+                    cell_id=cell_id,
                     key=key,
                     model=row.model,
                     suite=suite.suite,
@@ -129,7 +135,7 @@ class Plan:
             row=row.name,
             row_key=row.row_key,
             model_label=row.model.label,
-            model=row.model.model if not Path(row.model.model).is_absolute() else Path(row.model.model).name,
+            model=_shown(row.model.model),
             family=row.model.family,
             method=row.method_name,
             config=_plain(row.method.config()),
@@ -310,6 +316,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def _shown(model: str) -> str:
+    """A hub id as it is; of a folder the end of its path, which says enough and names no machine."""
+    return "/".join(Path(model).parts[-2:]) if Path(model).is_absolute() else model
 
 
 def _slug(name: str) -> str:

@@ -310,8 +310,8 @@ def _explain(path: Path, lines: dict[Location, int], data: Any, error: Validatio
         elif kind == "missing":
             location = (*location, finding["loc"][-1])
             message = "is missing; add it"
-        elif kind == "invalid_key":
-            location = (*location[:-1], str(location[-1])) if location else ()
+        elif kind == "invalid_key" or finding["loc"][-1] == "[key]":
+            location = (*location[:-1], str(location[-1])) if location else ()  # YAML's text of it has the line
             message = f"a key is {shown(finding['input'])}; keys are text, so put it in quotes"
         elif kind in ("model_type", "dict_type"):
             message = f"give a mapping of keys to values, not {shown(finding['input'])}"
@@ -335,7 +335,7 @@ def _place(location: Location, data: Any) -> Location:
     place: Location = ()
     for part in location:
         if (isinstance(data, dict) and part in data) or (isinstance(data, list) and part in range(len(data))):
-            data, place = data[part], (*place, part)
+            data, place = data[part], (*place, part)  # type: ignore[index]
     return place
 
 

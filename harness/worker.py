@@ -89,7 +89,7 @@ class Worker:
         self._drop_pipeline()
 
     def _is_kept(self, task: CellTask) -> bool:
-        """Whether the lossless copy is where it should be: an original's is needed until others are compared with it."""
+        """Whether the lossless copy is there if it should be: an original's serves those compared with it."""
         return task.reference_cell_id is not None or self._store.exists(lossless_path(task.cell_id))
 
     def _make(
@@ -103,12 +103,11 @@ class Worker:
         resident = self._pipeline(task.model)
         made = resident.generate(task)
         sha256 = frames_sha256(made.frames)
-        if existing is not None:
-            if existing.frames_sha256 != sha256:
-                raise InvalidVideoError(
-                    f"cell {task.cell_id} made again differs from its record ({sha256[:12]} against"
-                    f" {(existing.frames_sha256 or '')[:12]}); remove the record to accept the new one"
-                )
+        if existing is not None and existing.frames_sha256 != sha256:
+            raise InvalidVideoError(
+                f"cell {task.cell_id} made again differs from its record ({sha256[:12]} against"
+                f" {(existing.frames_sha256 or '')[:12]}); remove the record to accept the new one"
+            )
         with tempfile.TemporaryDirectory() as folder:
             video, lossless = Path(folder, "video.mp4"), Path(folder, "video.mkv")
             write_lossless(made.frames, lossless, task.fps)
@@ -218,6 +217,9 @@ class Worker:
         if self._resident is None or self._resident.spec != spec:
             self._drop_pipeline()
             self._resident = _Resident(spec, self._device)
+            # Garbage is collected before each cell; that need not go through everything imported and loaded each time.
+            gc.collect()
+            gc.freeze()
         return self._resident
 
     def _drop_row(self) -> None:
@@ -228,6 +230,7 @@ class Worker:
         if self._resident is not None:
             self._resident.close()
         self._resident = None
+        gc.unfreeze()
         gc.collect()
         if self._device.startswith("cuda"):
             torch.cuda.empty_cache()
@@ -237,7 +240,14 @@ class _Made:
     """What one generation gave."""
 
     def __init__(
-        self, frames: Frames, stages: Stages, latency: Latency, flops: Flops, memory: Memory, nfe: float, applied: Applied
+        self,
+        frames: Frames,
+        stages: Stages,
+        latency: Latency,
+        flops: Flops,
+        memory: Memory,
+        nfe: float,
+        applied: Applied,
     ) -> None:
         self.frames = frames
         self.latency = latency

@@ -23,7 +23,7 @@ class Clock:
     def mark(self) -> int:
         """Remember this moment; returns its number."""
         if self._cuda:
-            event = torch.cuda.Event(enable_timing=True)
+            event: Any = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
             event.record(torch.cuda.current_stream(self._device))
             self._marks.append(event)
         else:

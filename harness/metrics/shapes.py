@@ -65,6 +65,8 @@ MIN_AREA = 12.0
 MIN_OVERLAP = 0.70
 """Intersection over union with the best template below which a blob has no recognisable shape."""
 SIZE_FACTORS = (0.92, 1.0, 1.08)
+MIN_BACKGROUND = 0.5
+"""Share of pixels outside all objects below which colour is everywhere, and the whole picture is background."""
 MIN_FRAMES = 3
 """Fewer show no motion that could be told from chance."""
 MIN_PATH = 1.5
@@ -161,15 +163,17 @@ def _style_of(blob: Blob) -> str:
     return min(STYLES, key=distance)
 
 
-def _background_of(frame: Plane, blobs: list[Blob]) -> str:
-    """The background whose two brightnesses are nearest to what lies outside all objects."""
+def _background_of(frame: Plane) -> str | None:
+    """The background whose two brightnesses are nearest to what lies outside all objects; None where nothing does."""
     chroma = frame.max(-1) - frame.min(-1)
     outside = ~ndimage.binary_dilation(chroma > MIN_CHROMA / 2, iterations=2)
     gray = frame.mean(-1)
     halves = []
     for half in (slice(None, frame.shape[0] // 2), slice(frame.shape[0] // 2, None)):
         visible = gray[half][outside[half]]
-        halves.append(float(np.median(visible if visible.size else gray[half])))
+        if visible.size == 0:
+            return None
+        halves.append(float(np.median(visible)))
     return min(BACKGROUNDS, key=lambda name: sum(abs(a - b) for a, b in zip(BACKGROUNDS[name], halves, strict=True)))
 
 
@@ -212,7 +216,7 @@ class Shapes(Metric):
         first = scene.things[0]
         classes = _share([_holds_all(found, [thing.shape for thing in scene.things]) for found in blobs])
         colored = _share([any(blob.color == first.color and blob.shape is not None for blob in f) for f in blobs])
-        background = _share([_background_of(f, b) == scene.background for f, b in zip(video, blobs, strict=True)])
+        background = _share([_background_of(frame) == scene.background for frame in video])
         style = _share(
             [bool(found) and all(_style_of(blob) == scene.style for blob in _largest(found, scene)) for found in blobs]
         )
@@ -307,7 +311,9 @@ def quality(video: Plane, blobs: list[list[Blob]]) -> dict[str, float | None]:
     chroma = video.max(-1) - video.min(-1)
     moving = np.stack([ndimage.binary_dilation(plane > MIN_CHROMA / 2, iterations=2) for plane in chroma])
     still = ~(moving[1:] | moving[:-1])
-    background_change = float(steps.mean(-1)[still].mean()) if still.any() else 0.0
+    if still.mean() < MIN_BACKGROUND:
+        still[:] = True
+    background_change = float(steps.mean(-1)[still].mean())
     median = ndimage.median_filter(video, size=(1, 3, 3, 1))
     found = [blob for frame in blobs for blob in frame]
     tracks: dict[str, list[Blob]] = {}

@@ -14,7 +14,7 @@ from torch import nn
 
 
 class MuonWithAdamW:
-    """Orthogonalised momentum (Jordan et al. 2024) for matrices; scaled to AdamW's update size, one rate serves both."""
+    """Orthogonalised momentum (Jordan et al. 2024) for matrices, scaled so that one learning rate serves both."""
 
     def __init__(
         self, matrices: Iterable[nn.Parameter], others: Iterable[nn.Parameter], lr: float, weight_decay: float

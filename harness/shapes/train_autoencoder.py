@@ -18,7 +18,7 @@ from harness.shapes.world import render, sample_scene
 class AutoencoderTraining:
     """Hyper-parameters. Noise on the latents makes the decoder forgive small errors of the denoiser."""
 
-    steps: int = 4000
+    steps: int = 2700
     batch_size: int = 32
     learning_rate: float = 1.5e-3
     latent_noise: float = 0.25

@@ -76,5 +76,7 @@ def _figure(results: Results, rows: list[RowManifest], folder: Path, name: str) 
         axes.set_yticks(range(0, 101, 25))
         axes.set_ylabel(f"{results.judge} (%)", fontsize=9)
     handles, labels = lines[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(rows), 8), fontsize=8, frameon=False)
+    # About 150 characters of this size fit beside each other; a key takes the room of six.
+    columns = max(1, min(len(rows), 150 // (max(map(len, labels)) + 6)))
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns, fontsize=8, frameon=False)
     return save(figure, folder, name)
