@@ -95,7 +95,7 @@ def main() -> None:
                     bare.append(loop.denoise_s(task))
                 else:
                     # The row is entered (and warmed up) outside of the clock, as it is once for all cells of a row.
-                    worker._pipeline(task.model)._enter_row(task, Sampling(**task.key.sampling))
+                    worker._pipeline(task.model).enter_row(task, Sampling(**task.key.sampling))
                     started = time.perf_counter()
                     record = worker.run(task)
                     whole.append(time.perf_counter() - started)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class HarnessError(Exception):
@@ -32,6 +33,20 @@ class MetricUnavailableError(HarnessError):
 
 class TrackingError(HarnessError):
     """MLflow could not take the results; nothing of them is lost."""
+
+
+def one_line(error: BaseException) -> str:
+    """One line: our own errors as they are, others with their type and where they were raised."""
+    text = " ".join(str(error).split()) or "no message"
+    if isinstance(error, HarnessError):
+        return text
+    place = ""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is not None:
+        place = f" (at {Path(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno})"
+    return f"{type(error).__name__}: {text}{place}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

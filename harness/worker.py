@@ -14,32 +14,23 @@ import os
 import socket
 import tempfile
 import time
-from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-import harness.shapes.autoencoder  # noqa: F401  # diffusers loads only classes whose module is imported already
-from harness.discovery import load_family, load_method, load_metric
+from harness.discovery import load_metric
 from harness.environment import describe_environment
-from harness.errors import HarnessError, InvalidVideoError, MetricUnavailableError, ModelError, StoreError
-from harness.measure.clock import Clock
-from harness.measure.flops import FlopMeter
-from harness.measure.memory import PeakMemory
-from harness.measure.stages import StageFlops, Stages, count_stages, watch_stages
+from harness.errors import InvalidVideoError, MetricUnavailableError, StoreError, one_line
 from harness.metrics.base import Frames, Metric
-from harness.records import CellRecord, DecisionRecord, Flops, Latency, Memory, ScoreRecord, Status
+from harness.records import CellRecord, ScoreRecord, Status
+from harness.resident import Resident
 from harness.store import Store
 from harness.task import CellTask, ModelSpec
 from harness.video import frames_sha256, read_video, write_lossless, write_mp4
-from methods.base import Applied, Sampling
-from methods.families.base import Family
 
 LOGGER = logging.getLogger(__name__)
-WARM_UP_STEPS = 2
 
 
 def best_device() -> str:
@@ -60,7 +51,7 @@ class Worker:
         self._device = device or best_device()
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._environment = describe_environment(self._device)
-        self._resident: _Resident | None = None
+        self._resident: Resident | None = None
         self._metrics: dict[str, Metric] = {}
 
     def run(self, task: CellTask, attempt: int = 1) -> CellRecord:
@@ -77,7 +68,7 @@ class Worker:
                 self._store.remove(lossless_path(task.cell_id))
             return record
         except Exception as error:
-            status, reason = _status_of(error), _reason(error)
+            status, reason = _status_of(error), one_line(error)
         # Only now, since the error's traceback holds on to the tensors of the generation that failed.
         self._drop_row()
         if status is Status.OOM:
@@ -190,7 +181,7 @@ class Worker:
         except MetricUnavailableError as error:
             status, reason, values = "unavailable", str(error), {}
         except Exception as error:
-            status, reason, values = "failed", _reason(error), {}
+            status, reason, values = "failed", one_line(error), {}
         return ScoreRecord(
             cell_id=task.cell_id,
             metric=name,
@@ -213,10 +204,10 @@ class Worker:
             LOGGER.warning("%s", error)
             return None
 
-    def _pipeline(self, spec: ModelSpec) -> _Resident:
+    def _pipeline(self, spec: ModelSpec) -> Resident:
         if self._resident is None or self._resident.spec != spec:
             self._drop_pipeline()
-            self._resident = _Resident(spec, self._device)
+            self._resident = Resident(spec, self._device)
             # Garbage is collected before each cell; that need not go through everything imported and loaded each time.
             gc.collect()
             gc.freeze()
@@ -236,163 +227,12 @@ class Worker:
             torch.cuda.empty_cache()
 
 
-class _Made:
-    """What one generation gave."""
-
-    def __init__(
-        self,
-        frames: Frames,
-        stages: Stages,
-        latency: Latency,
-        flops: Flops,
-        memory: Memory,
-        nfe: float,
-        applied: Applied,
-    ) -> None:
-        self.frames = frames
-        self.latency = latency
-        self.flops = flops
-        self.memory = memory
-        self.nfe = nfe
-        self.noise_sha256 = stages.noise_sha256
-        self.decisions = tuple(
-            DecisionRecord(step_index=d.step_index, branch=d.branch, action=d.action, distance=d.distance)
-            for d in applied.decisions()
-        )
-
-
-class _Resident:
-    """A loaded pipeline with its meter, and the row in force on it."""
-
-    def __init__(self, spec: ModelSpec, device: str) -> None:
-        self.spec = spec
-        self._device = device
-        self._family: Family = load_family(spec.family)
-        try:
-            self._pipeline = self._family.load(spec.model, revision=spec.revision, dtype=spec.dtype, device=device)
-        except (OSError, ValueError, ImportError) as error:
-            raise ModelError(f"model {spec.model!r} ({spec.label}) cannot be loaded: {_reason(error)}") from error
-        self._always = ExitStack()
-        self._meter = self._always.enter_context(FlopMeter(self._family.transformer(self._pipeline), self._family))
-        self._row: ExitStack | None = None
-        self._row_key: str | None = None
-        self._applied: Applied | None = None
-        self._stage_flops: dict[tuple[Any, ...], StageFlops] = {}
-
-    def generate(self, task: CellTask) -> _Made:
-        sampling = Sampling(**task.key.sampling)
-        if self._row_key != task.row_key:
-            self._enter_row(task, sampling)
-        applied = self._applied
-        assert applied is not None
-        applied.reset()
-        self._meter.reset()
-        memory = PeakMemory(self._device)
-        memory.start()
-        clock = Clock(self._device)
-        with watch_stages(self._pipeline, clock) as stages:
-            start = clock.mark()
-            video = self._call(task.key.prompt, sampling, task.key.seed, stages.on_step_end)
-            latency = stages.latency(start, clock.mark())
-        peak = memory.stop(applied.cache_bytes())
-        frames = _to_frames(video, sampling)
-        denoiser = self._meter.denoiser_flops()
-        outside = self._stage_flops[_shape_of(sampling)]
-        flops = Flops(
-            denoiser=denoiser,
-            text_encode=outside.text_encode,
-            decode=outside.decode,
-            unseen_ops=tuple(sorted({*outside.unseen_ops, *self._meter.unseen_ops()})),
-        )
-        return _Made(frames, stages, latency, flops, peak, denoiser / self._meter.full_forward_flops(), applied)
-
-    def _enter_row(self, task: CellTask, sampling: Sampling) -> None:
-        """Apply the row's method and run it once, untimed and short: kernels get chosen and costs get learned."""
-        self.leave_row()
-        method = load_method(task.key.method)(**_as_config(task.key.config))
-        shape = _shape_of(sampling)
-        short = replace(sampling, num_inference_steps=min(WARM_UP_STEPS, sampling.num_inference_steps))
-        if shape not in self._stage_flops:
-            # Without a method: this also teaches the meter what a full call costs.
-            with self._family.scheduled(self._pipeline, short), count_stages(self._pipeline) as found:
-                self._call(task.key.prompt, short, task.key.seed, None)
-            self._stage_flops[shape] = found[0]
-        with ExitStack() as row:
-            row.enter_context(self._family.scheduled(self._pipeline, sampling))
-            applied = row.enter_context(method.apply(self._pipeline, self._family))
-            applied.reset()
-            self._call(task.key.prompt, short, task.key.seed, None)
-            self._row = row.pop_all()
-        self._applied, self._row_key = applied, task.row_key
-
-    def leave_row(self) -> None:
-        """Take the method off the pipeline."""
-        row, self._row, self._row_key, self._applied = self._row, None, None, None
-        if row is not None:
-            row.close()
-
-    def close(self) -> None:
-        """Take everything off the pipeline."""
-        self.leave_row()
-        self._always.close()
-
-    @torch.no_grad()
-    def _call(self, prompt: str, sampling: Sampling, seed: int, on_step_end: Any) -> Any:
-        arguments = self._family.call_arguments(prompt, sampling)
-        generator = torch.Generator(self._device).manual_seed(seed)
-        if on_step_end is not None:
-            arguments["callback_on_step_end"] = on_step_end
-        return self._pipeline(**arguments, generator=generator, output_type="np").frames[0]
-
-
-def _shape_of(sampling: Sampling) -> tuple[Any, ...]:
-    """What the cost of one step, of text encoding and of decoding depends on. Without guidance, one text is encoded."""
-    guided = sampling.guidance_scale > 1
-    return (sampling.height, sampling.width, sampling.num_frames, sampling.max_sequence_length, guided)
-
-
-def _as_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Fields as the method's dataclass wants them: JSON has no tuples."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
-
-
-def _to_frames(video: Any, sampling: Sampling) -> Frames:
-    """8-bit frames of a video in [0, 1].
-
-    Raises:
-        InvalidVideoError: it holds NaN or infinity, or its shape is not the one asked for.
-    """
-    video = np.asarray(video)
-    expected = (sampling.num_frames, sampling.height, sampling.width, 3)
-    if video.shape != expected:
-        raise InvalidVideoError(f"video has shape {video.shape}, the sampling asks for {expected}")
-    finite = np.isfinite(video).all()
-    if not finite:
-        raise InvalidVideoError("video holds NaN or infinity; try dtype: float32, or look at the method's step trace")
-    frames: Frames = (video * 255).round().clip(0, 255).astype(np.uint8)
-    return frames
-
-
 def _status_of(error: BaseException) -> Status:
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error):
         return Status.OOM
     if isinstance(error, InvalidVideoError):
         return Status.INVALID
     return Status.FAILED
-
-
-def _reason(error: BaseException) -> str:
-    """One line: our own errors as they are, others with their type and where they were raised."""
-    text = " ".join(str(error).split()) or "no message"
-    if isinstance(error, HarnessError):
-        return text
-    place = ""
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if traceback is not None:
-        place = f" (at {Path(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno})"
-    return f"{type(error).__name__}: {text}{place}"
 
 
 def _file_sha256(path: Path) -> str:

@@ -61,7 +61,7 @@ QUALITY = (
 MIN_CHROMA = 0.18
 """Below this a pixel is background; the palest object has a chroma of 0.45."""
 MIN_AREA = 12.0
-"""Covered pixels an object needs; the smallest, a small cross, covers 35."""
+"""Covered pixels an object needs; the smallest, a small triangle, covers 32."""
 MIN_OVERLAP = 0.70
 """Intersection over union with the best template below which a blob has no recognisable shape."""
 SIZE_FACTORS = (0.92, 1.0, 1.08)

@@ -17,7 +17,7 @@ from methods.hooks.store import TensorStore
 Keep = Literal["residual", "output"]
 
 
-class TypedHook(ModelHook):
+class TypedHook(ModelHook):  # type: ignore[misc]  # diffusers is not followed
     """A `ModelHook` with what diffusers leaves untyped typed."""
 
     def __init__(self) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import shutil
 
-import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from harness import resident as residency
 from harness import worker as module
 from harness.metrics.psnr import Psnr
 from harness.plan import make_plan
@@ -84,9 +84,9 @@ def worker(store):
 def generations(monkeypatch):
     """Methods of the cells that were really generated."""
     seen = []
-    real = module._Resident.generate
+    real = residency.Resident.generate
     monkeypatch.setattr(
-        module._Resident, "generate", lambda self, task: seen.append(task.key.method) or real(self, task)
+        residency.Resident, "generate", lambda self, task: seen.append(task.key.method) or real(self, task)
     )
     return seen
 
@@ -137,8 +137,8 @@ class TestRecord:
             return output
 
         pipeline.transformer.forward = counting
-        chosen = module.load_method(method)(**module._as_config(task.key.config))
-        sampling = module.Sampling(**task.key.sampling)
+        chosen = residency.load_method(method)(**residency._as_config(task.key.config))
+        sampling = residency.Sampling(**task.key.sampling)
         with torch.no_grad(), chosen.apply(pipeline, family):
             pipeline(
                 **family.call_arguments(task.key.prompt, sampling),
@@ -198,12 +198,12 @@ class TestRecord:
         """Meter, hooks and warm-up change nothing: the harness's original is the user's own pipeline call."""
         task, family = tasks["original", 0], Wan()
         pipeline = family.load(task.model.model, revision=None, dtype="float32", device="cpu")
-        arguments = family.call_arguments(task.key.prompt, module.Sampling(**task.key.sampling))
+        arguments = family.call_arguments(task.key.prompt, residency.Sampling(**task.key.sampling))
         with torch.no_grad():
             video = pipeline(
                 **arguments, generator=torch.Generator().manual_seed(task.key.seed), output_type="np"
             ).frames[0]
-        assert frames_sha256(module._to_frames(video, module.Sampling(**task.key.sampling))) == (
+        assert frames_sha256(residency._to_frames(video, residency.Sampling(**task.key.sampling))) == (
             finished[1]["original"].frames_sha256
         )
 
@@ -255,8 +255,8 @@ class TestResume:
 
     def test_frames_that_differ_from_the_record_are_refused(self, pair, worker, tasks, store, monkeypatch):
         shutil.rmtree(f"{store.root}/scores")
-        real = module._to_frames
-        monkeypatch.setattr(module, "_to_frames", lambda video, sampling: 255 - real(video, sampling))
+        real = residency._to_frames
+        monkeypatch.setattr(residency, "_to_frames", lambda video, sampling: 255 - real(video, sampling))
         record = worker.run(tasks["fora", 0])
         assert record.status is Status.INVALID
         assert "made again differs from its record" in record.reason
@@ -330,7 +330,7 @@ class TestFailure:
                 applied.begin_call = begin_call
                 return applied
 
-        monkeypatch.setattr(module, "load_method", lambda name: Breaking)
+        monkeypatch.setattr(residency, "load_method", lambda name: Breaking)
         record = worker.run(tasks["fora", 0])
         assert record.status is Status.FAILED
         assert record.reason.startswith("ZeroDivisionError: broken on purpose (at test_worker.py:")
@@ -357,7 +357,7 @@ class TestFailure:
             raise error
 
         with monkeypatch.context() as patched:
-            patched.setattr(module._Resident, "generate", starved)
+            patched.setattr(residency.Resident, "generate", starved)
             record = worker.run(tasks["fora", 0])
         assert record.status is Status.OOM
         assert "\n" not in record.reason
@@ -393,9 +393,9 @@ class TestResident:
 
     def test_a_row_is_warmed_up_once_and_untimed(self, tasks, worker, monkeypatch):
         calls = []
-        real = module._Resident._call
+        real = residency.Resident._call
         monkeypatch.setattr(
-            module._Resident,
+            residency.Resident,
             "_call",
             lambda self, prompt, sampling, seed, on_step_end: (
                 calls.append((prompt, sampling.num_inference_steps, on_step_end is not None))
@@ -456,27 +456,3 @@ class TestResident:
         assert pipeline.transformer._diffusers_hook.hooks == {}
         assert {name: set(own) for name, own in after.items()} == {name: set(own) for name, own in before.items()}
         assert not any("forward" in own for own in after.values())
-
-
-class TestFrames:
-    sampling = module.Sampling(num_inference_steps=1, guidance_scale=1.0, height=4, width=6, num_frames=2)
-
-    def test_are_rounded_and_clipped_to_8_bits(self):
-        video = np.full((2, 4, 6, 3), 0.5, dtype=np.float32)
-        video[0, 0, 0] = (-0.1, 1.1, 0.999)
-        frames = module._to_frames(video, self.sampling)
-        assert frames.dtype == np.uint8
-        assert frames[0, 0, 0].tolist() == [0, 255, 255]
-        assert frames[1, 0, 0].tolist() == [128, 128, 128]
-
-    @pytest.mark.parametrize("shape", [(2, 6, 4, 3), (1, 4, 6, 3), (2, 4, 6), (2, 4, 6, 4), (0,)])
-    def test_of_another_shape_are_refused_with_both_shapes(self, shape):
-        with pytest.raises(module.InvalidVideoError, match="the sampling asks for \\(2, 4, 6, 3\\)"):
-            module._to_frames(np.zeros(shape), self.sampling)
-
-    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-    def test_that_are_no_numbers_are_refused(self, value):
-        video = np.zeros((2, 4, 6, 3))
-        video[1, 2, 3, 0] = value
-        with pytest.raises(module.InvalidVideoError, match="NaN or infinity"):
-            module._to_frames(video, self.sampling)

@@ -122,7 +122,7 @@ PAIR = Scene((Thing("square", "red"), Thing("circle", "blue")), "down", "slowly"
 
 CHANGES = {
     "object_class": (SINGLE, replace(SINGLE, things=(Thing("triangle", "red"),))),
-    "multiple_objects": (PAIR, replace(PAIR, things=(Thing("square", "red"), Thing("cross", "blue")))),
+    "multiple_objects": (PAIR, replace(PAIR, things=(Thing("square", "red"), Thing("triangle", "blue")))),
     "human_action": (SINGLE, replace(SINGLE, motion="left")),
     "color": (SINGLE, replace(SINGLE, things=(Thing("square", "cyan"),))),
     "spatial_relationship": (PAIR, replace(PAIR, relation="above")),

@@ -36,14 +36,14 @@ def some_scenes(step=997):
 
 def test_parse_caption_is_the_inverse_of_caption_and_captions_are_unique():
     scenes = list(some_scenes(41))
-    assert len(scenes) > 2000
+    assert len(scenes) > 1000
     assert all(parse_caption(scene.caption) == scene for scene in scenes)
     assert len({scene.caption for scene in scenes}) == len(scenes)
 
 
 def test_all_scenes_are_counted_by_the_vocabulary():
     tails = 4 * 2 * 4 * 3
-    assert sum(1 for _ in all_scenes()) == (4 * 6 * 2 + 4 * 6 * 4 * 5 * 2) * tails
+    assert sum(1 for _ in all_scenes()) == (3 * 6 * 2 + 3 * 6 * 3 * 5 * 2) * tails
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_an_object_travels_as_far_as_its_speed_says_in_its_direction(motion, spe
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_coverage_is_the_shapes_area(shape):
-    areas = {"circle": torch.pi / 4, "square": 1.0, "triangle": 0.5, "cross": 5 / 9}
+    areas = {"circle": torch.pi / 4, "square": 1.0, "triangle": 0.5}
     middle = torch.tensor(50.0)
     plane = coverage(shape, 60.0, middle, middle, 100, 100)
     assert plane.sum() == pytest.approx(areas[shape] * 3600, rel=0.01)

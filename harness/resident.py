@@ -1,0 +1,166 @@
+"""A pipeline that stays loaded, the row in force on it, and the measuring of one generation after another."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+import harness.shapes.autoencoder  # noqa: F401  # diffusers loads only classes whose module is imported already
+from harness.discovery import load_family, load_method
+from harness.errors import InvalidVideoError, ModelError, one_line
+from harness.measure.clock import Clock
+from harness.measure.flops import FlopMeter
+from harness.measure.memory import PeakMemory
+from harness.measure.stages import StageFlops, Stages, count_stages, watch_stages
+from harness.metrics.base import Frames
+from harness.records import DecisionRecord, Flops, Latency, Memory
+from harness.task import CellTask, ModelSpec
+from methods.base import Applied, Sampling
+from methods.families.base import Family
+
+WARM_UP_STEPS = 2
+
+
+class Made:
+    """What one generation gave."""
+
+    def __init__(
+        self,
+        frames: Frames,
+        stages: Stages,
+        latency: Latency,
+        flops: Flops,
+        memory: Memory,
+        nfe: float,
+        applied: Applied,
+    ) -> None:
+        self.frames = frames
+        self.latency = latency
+        self.flops = flops
+        self.memory = memory
+        self.nfe = nfe
+        self.noise_sha256 = stages.noise_sha256
+        self.decisions = tuple(
+            DecisionRecord(step_index=d.step_index, branch=d.branch, action=d.action, distance=d.distance)
+            for d in applied.decisions()
+        )
+
+
+class Resident:
+    """A loaded pipeline with its meter, and the row in force on it."""
+
+    def __init__(self, spec: ModelSpec, device: str) -> None:
+        self.spec = spec
+        self._device = device
+        self._family: Family = load_family(spec.family)
+        try:
+            self._pipeline = self._family.load(spec.model, revision=spec.revision, dtype=spec.dtype, device=device)
+        except (OSError, ValueError, ImportError) as error:
+            raise ModelError(f"model {spec.model!r} ({spec.label}) cannot be loaded: {one_line(error)}") from error
+        self._always = ExitStack()
+        self._meter = self._always.enter_context(FlopMeter(self._family.transformer(self._pipeline), self._family))
+        self._row: ExitStack | None = None
+        self._row_key: str | None = None
+        self._applied: Applied | None = None
+        self._stage_flops: dict[tuple[Any, ...], StageFlops] = {}
+
+    def generate(self, task: CellTask) -> Made:
+        """Make one video under the task's row, measured. Applies the row's method first where another is in force."""
+        sampling = Sampling(**task.key.sampling)
+        applied = self.enter_row(task, sampling)
+        applied.reset()
+        self._meter.reset()
+        memory = PeakMemory(self._device)
+        memory.start()
+        clock = Clock(self._device)
+        with watch_stages(self._pipeline, clock) as stages:
+            start = clock.mark()
+            video = self._call(task.key.prompt, sampling, task.key.seed, stages.on_step_end)
+            latency = stages.latency(start, clock.mark())
+        peak = memory.stop(applied.cache_bytes())
+        frames = _to_frames(video, sampling)
+        denoiser = self._meter.denoiser_flops()
+        outside = self._stage_flops[_shape_of(sampling)]
+        flops = Flops(
+            denoiser=denoiser,
+            text_encode=outside.text_encode,
+            decode=outside.decode,
+            unseen_ops=tuple(sorted({*outside.unseen_ops, *self._meter.unseen_ops()})),
+        )
+        return Made(frames, stages, latency, flops, peak, denoiser / self._meter.full_forward_flops(), applied)
+
+    def enter_row(self, task: CellTask, sampling: Sampling) -> Applied:
+        """Apply the row's method and run it once, untimed and short: kernels get chosen and costs get learned.
+
+        Does nothing where that row is in force already.
+        """
+        if self._applied is not None and self._row_key == task.row_key:
+            return self._applied
+        self.leave_row()
+        method = load_method(task.key.method)(**_as_config(task.key.config))
+        shape = _shape_of(sampling)
+        short = replace(sampling, num_inference_steps=min(WARM_UP_STEPS, sampling.num_inference_steps))
+        if shape not in self._stage_flops:
+            # Without a method: this also teaches the meter what a full call costs.
+            with self._family.scheduled(self._pipeline, short), count_stages(self._pipeline) as found:
+                self._call(task.key.prompt, short, task.key.seed, None)
+            self._stage_flops[shape] = found[0]
+        with ExitStack() as row:
+            row.enter_context(self._family.scheduled(self._pipeline, sampling))
+            applied = row.enter_context(method.apply(self._pipeline, self._family))
+            applied.reset()
+            self._call(task.key.prompt, short, task.key.seed, None)
+            self._row = row.pop_all()
+        self._applied, self._row_key = applied, task.row_key
+        return applied
+
+    def leave_row(self) -> None:
+        """Take the method off the pipeline."""
+        row, self._row, self._row_key, self._applied = self._row, None, None, None
+        if row is not None:
+            row.close()
+
+    def close(self) -> None:
+        """Take everything off the pipeline."""
+        self.leave_row()
+        self._always.close()
+
+    @torch.no_grad()
+    def _call(self, prompt: str, sampling: Sampling, seed: int, on_step_end: Any) -> Any:
+        arguments = self._family.call_arguments(prompt, sampling)
+        generator = torch.Generator(self._device).manual_seed(seed)
+        if on_step_end is not None:
+            arguments["callback_on_step_end"] = on_step_end
+        return self._pipeline(**arguments, generator=generator, output_type="np").frames[0]
+
+
+def _shape_of(sampling: Sampling) -> tuple[Any, ...]:
+    """What the cost of one step, of text encoding and of decoding depends on. Without guidance, one text is encoded."""
+    guided = sampling.guidance_scale > 1
+    return (sampling.height, sampling.width, sampling.num_frames, sampling.max_sequence_length, guided)
+
+
+def _as_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Fields as the method's dataclass wants them: JSON has no tuples."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+
+
+def _to_frames(video: Any, sampling: Sampling) -> Frames:
+    """8-bit frames of a video in [0, 1].
+
+    Raises:
+        InvalidVideoError: it holds NaN or infinity, or its shape is not the one asked for.
+    """
+    video = np.asarray(video)
+    expected = (sampling.num_frames, sampling.height, sampling.width, 3)
+    if video.shape != expected:
+        raise InvalidVideoError(f"video has shape {video.shape}, the sampling asks for {expected}")
+    finite = np.isfinite(video).all()
+    if not finite:
+        raise InvalidVideoError("video holds NaN or infinity; try dtype: float32, or look at the method's step trace")
+    frames: Frames = (video * 255).round().clip(0, 255).astype(np.uint8)
+    return frames
