@@ -224,13 +224,13 @@ def render(scene: Scene, seed: int) -> Tensor:
 
 
 def sample_scene(generator: torch.Generator) -> Scene:
-    """A scene seen in training: three times in five a pair, which is harder; each attribute uniform."""
+    """A scene seen in training: four times in five a pair, which is harder; each attribute uniform."""
 
     def pick(names: tuple[str, ...]) -> str:
         return names[int(torch.randint(len(names), (), generator=generator))]
 
     while True:
-        pair = bool(torch.rand((), generator=generator) < 0.6)
+        pair = bool(torch.rand((), generator=generator) < 0.8)
         colors = torch.randperm(len(COLORS), generator=generator)[: 2 if pair else 1].tolist()
         things = tuple(Thing(pick(SHAPES), tuple(COLORS)[index]) for index in colors)
         scene = Scene(
