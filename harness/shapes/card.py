@@ -18,9 +18,9 @@ pipeline_tag: text-to-video
 
 A `diffusers.WanPipeline` with a 6.9 M parameter `WanTransformer3DModel` (12 blocks, width 192), a two-layer UMT5
 encoder, and an autoencoder of its own class, trained from nothing on a procedural world of captioned clips: three
-shapes, six colours, four directions, two speeds, four backgrounds, three styles, one object (two sizes) or two (two
-relations); 55296 captions. 32x32 pixels, 9 frames. It exists so that acceleration methods really accelerate and
-really degrade something without a download. It is of no other use.
+shapes, six colours, four directions, two speeds, four backgrounds, three styles, one object (two sizes) or two
+of one shape (two relations); 12096 captions. 32x32 pixels, 9 frames. It exists so that acceleration methods really
+accelerate and really degrade something without a download. It is of no other use.
 
 ## Use
 
@@ -30,7 +30,7 @@ from diffusers import WanPipeline
 
 pipeline = WanPipeline.from_pretrained("harness/shapes/model")
 video = pipeline(
-    "a red circle left of a blue square moving up slowly on a gray background in vivid style",
+    "a red circle left of a blue circle moving up slowly on a gray background in vivid style",
     height=32, width=32, num_frames=9, num_inference_steps=50, guidance_scale=4.0, max_sequence_length=24,
 ).frames[0]
 ```
@@ -44,8 +44,10 @@ Captions are exactly those of `harness.shapes.world.Scene.caption`; other words 
 clips, Muon and AdamW, one caption in eight dropped for classifier-free guidance, averaged weights. One caption in
 ten (by a hash of it) is held out of all training. Weights are stored in float16 and meant to be loaded as float32.
 All hyper-parameters are in `training.json`. The shipped weights were trained in several sittings, the number of
-steps being lowered on the way and a fourth shape, the cross, being dropped from the world after 2000 steps, so that a
-fresh run gives a like model and not these very weights.
+steps being changed on the way. After 2000 steps a fourth shape, the cross, was dropped from the world, because the
+autoencoder rounds small ones. After 4375 steps pairs of two shapes and of colours in either order were dropped: which
+shape goes with which colour, and which object is first, was still guessed. So a fresh run gives a like model and not
+these very weights.
 
 The autoencoder is `harness.shapes.autoencoder.PatchAutoencoder`: every 4x8x8 patch becomes 32 numbers. A small
 `AutoencoderKLWan` was tried first and reached 20 dB after seven minutes on two cores, without having learned

@@ -27,7 +27,7 @@ from harness.shapes.train_autoencoder import clip_batch
 class DenoiserTraining:
     """Hyper-parameters. The learning rate is constant, then falls linearly over the last `cooldown` of the steps."""
 
-    steps: int = 4700
+    steps: int = 5100
     batch_size: int = 48
     learning_rate: float = 1.5e-3
     cooldown: float = 0.3
