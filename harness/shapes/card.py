@@ -31,7 +31,7 @@ from diffusers import WanPipeline
 pipeline = WanPipeline.from_pretrained("harness/shapes/model")
 video = pipeline(
     "a red circle left of a blue circle moving up slowly on a gray background in vivid style",
-    height=32, width=32, num_frames=9, num_inference_steps=50, guidance_scale=4.0, max_sequence_length=24,
+    height=32, width=32, num_frames=9, num_inference_steps=50, guidance_scale={guidance}, max_sequence_length=24,
 ).frames[0]
 ```
 
@@ -46,8 +46,9 @@ ten (by a hash of it) is held out of all training. Weights are stored in float16
 All hyper-parameters are in `training.json`. The shipped weights were trained in several sittings, the number of
 steps being changed on the way. After 2000 steps a fourth shape, the cross, was dropped from the world, because the
 autoencoder rounds small ones. After 4375 steps pairs of two shapes and of colours in either order were dropped: which
-shape goes with which colour, and which object is first, was still guessed. So a fresh run gives a like model and not
-these very weights.
+shape goes with which colour, and which object is first, was still guessed. The shipped weights are
+the last ones, the average still holding the larger world's, whose decay was 0.999 then. So a fresh run gives a like
+model and not these very weights.
 
 The autoencoder is `harness.shapes.autoencoder.PatchAutoencoder`: every 4x8x8 patch becomes 32 numbers. A small
 `AutoencoderKLWan` was tried first and reached 20 dB after seven minutes on two cores, without having learned

@@ -16,7 +16,7 @@ from harness.shapes.text import MAX_SEQUENCE_LENGTH
 from harness.shapes.train_autoencoder import clip_batch, reconstruction_psnr
 from harness.shapes.world import HEIGHT, NUM_FRAMES, WIDTH
 
-GUIDANCE_SCALE = 4.0
+GUIDANCE_SCALE = 5.0
 BATCH = 16
 
 

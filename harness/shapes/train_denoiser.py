@@ -32,7 +32,7 @@ class DenoiserTraining:
     learning_rate: float = 1.5e-3
     cooldown: float = 0.3
     weight_decay: float = 0.01
-    ema_decay: float = 0.999
+    ema_decay: float = 0.995
     caption_dropout: float = 0.125
     training_shift: float = 2.0
     seed: int = 0
