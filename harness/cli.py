@@ -95,8 +95,6 @@ def run(
     ran = run_suite(suite, store_root=store, address=address, workers=workers)
     report = _write_report(ran.store, ran.manifest, None)
     print(f"report: {report.path}")
-    for cell in ran.failed:
-        print(f"failed: {cell.row}, {cell.key.prompt!r}: {cell.status}: {cell.reason}", file=sys.stderr)
     tracked = not track or _track(ran.store, ran.manifest, report)
     summary = ran.summary
     print(

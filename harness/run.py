@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from harness.fleet import run_fleet
 from harness.ledger import Ledger
 from harness.plan import make_plan
 from harness.progress import Progress
-from harness.records import CellRecord, SuiteManifest
+from harness.records import SuiteManifest
 from harness.store import Store
 from harness.suite import load_suite
 
@@ -20,12 +19,11 @@ LEDGER_FILE = "ledger.sqlite"
 
 @dataclass(frozen=True)
 class Ran:
-    """How a run ended. `failed` holds the last attempt of every cell of the suite that is still missing."""
+    """How a run ended. The last attempts of cells that are still missing are in the store's failures."""
 
     store: Store
     manifest: SuiteManifest
     summary: FleetSummary
-    failed: tuple[CellRecord, ...]
 
 
 def open_ledger(store: Store) -> Ledger:
@@ -66,9 +64,4 @@ def run_suite(path: Path, *, store_root: str | None, address: str | None, worker
             cell_timeout_s=suite.fleet.cell_timeout_s,
         )
         ledger.sync(store, cell_ids)
-    return Ran(store, manifest, summary, _missing(store, cell_ids))
-
-
-def _missing(store: Store, cell_ids: Iterable[str]) -> tuple[CellRecord, ...]:
-    made = store.cell_ids()
-    return tuple(store.failures(cell_id for cell_id in cell_ids if cell_id not in made).values())
+    return Ran(store, manifest, summary)

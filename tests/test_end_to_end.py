@@ -177,7 +177,7 @@ def test_mlflow_has_one_run_per_row(ran: tuple[Path, Path, dict[str, bytes]]) ->
 
     assert len(runs) == 5
     assert runs["original"].data.metrics["cost/speedup"] == pytest.approx(1)
-    assert runs["teacache (rel_l1_thresh=0.4)"].data.params["rel_l1_thresh"] == "0.4"
+    assert runs["teacache (rel_l1_thresh=0.4)"].data.params["config.rel_l1_thresh"] == "0.4"
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
 
 
@@ -197,6 +197,6 @@ def test_a_failing_cell_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None
 
     assert said.returncode == 1
     assert "Traceback" not in said.stderr
-    assert said.stderr.count("failed: ") == 2
+    assert sum(line.startswith("failed: ") for line in said.stderr.splitlines()) == 2
     status = harness("status", str(suite), "--store", str(tmp_path / "store"), "--json")
     assert [row["failed"] for row in json.loads(status.stdout)["rows"]] == [1, 1]
