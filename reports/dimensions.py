@@ -1,32 +1,12 @@
-"""The sixteen dimensions of VBench by name, in the order its tables print them.
-
-Any judge may score them; whose numbers they are is told by the judge's name beside every table and figure.
-"""
+"""How reports group and title what is measured: VBench's dimensions, and fidelity."""
 
 from __future__ import annotations
 
 from typing import Final
 
-SEMANTIC: Final = (
-    "object_class",
-    "multiple_objects",
-    "human_action",
-    "color",
-    "spatial_relationship",
-    "scene",
-    "appearance_style",
-    "temporal_style",
-    "overall_consistency",
-)
-QUALITY: Final = (
-    "subject_consistency",
-    "background_consistency",
-    "temporal_flickering",
-    "motion_smoothness",
-    "dynamic_degree",
-    "aesthetic_quality",
-    "imaging_quality",
-)
+from harness.dimensions import QUALITY as QUALITY
+from harness.dimensions import SEMANTIC as SEMANTIC
+
 DIMENSIONS: Final = SEMANTIC + QUALITY
 FIDELITY: Final = ("psnr", "ssim", "lpips")
 """Metrics that compare a video with the original's, so that an original itself has none."""

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from harness.dimensions import QUALITY, SEMANTIC
 from harness.metrics.base import Frames, Metric
 from harness.shapes.world import (
     BACKGROUNDS,
@@ -35,27 +36,6 @@ from harness.shapes.world import (
     coverage,
     parse_caption,
     thing_rgb,
-)
-
-SEMANTIC = (
-    "object_class",
-    "multiple_objects",
-    "human_action",
-    "color",
-    "spatial_relationship",
-    "scene",
-    "appearance_style",
-    "temporal_style",
-    "overall_consistency",
-)
-QUALITY = (
-    "subject_consistency",
-    "background_consistency",
-    "temporal_flickering",
-    "motion_smoothness",
-    "dynamic_degree",
-    "aesthetic_quality",
-    "imaging_quality",
 )
 
 MIN_CHROMA = 0.18

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.metrics.shapes import QUALITY, SEMANTIC
+from harness.dimensions import QUALITY, SEMANTIC
 
 _TEXT = """\
 ---

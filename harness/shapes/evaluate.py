@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from diffusers import WanPipeline
 
-from harness.metrics.shapes import QUALITY, SEMANTIC, Shapes
+from harness.dimensions import QUALITY, SEMANTIC
+from harness.metrics.shapes import Shapes
 from harness.shapes.prompts import held_out_prompts
 from harness.shapes.text import MAX_SEQUENCE_LENGTH
 from harness.shapes.train_autoencoder import clip_batch, reconstruction_psnr
