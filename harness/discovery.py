@@ -111,18 +111,26 @@ def discover_families() -> dict[str, Family]:
 def code_hash(method: str, family: str) -> str:
     """Hash of the code that decides what a method computes on a family.
 
-    It covers the syntax trees of the method's file, the family's file, both base files and the shared hooks, without
+    It covers the syntax trees of the method's file, the family's file and all that they import from `methods`, without
     docstrings: a changed comment changes nothing, a changed constant makes other cells.
     """
-    root = _folder(METHODS)
-    files = [
-        root / "base.py",
-        root / f"{method}.py",
-        root / "families" / "base.py",
-        root / "families" / f"{family}.py",
-        *sorted((root / "hooks").glob("*.py")),
-    ]
-    return canonical_hash([_code_of(path) for path in files])
+    reached: dict[str, Path] = {}
+    _reach(f"{METHODS}.{method}", reached)
+    _reach(f"{FAMILIES}.{family}", reached)
+    return canonical_hash({name: _code_of(path) for name, path in reached.items()})
+
+
+def _reach(module: str, reached: dict[str, Path]) -> None:
+    """Add a module of `methods` and what it imports from there, at any depth."""
+    base = _folder(METHODS).joinpath(*module.split(".")[1:])
+    path = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+    if module in reached or not path.is_file():
+        return  # a name imported from a module is no module
+    reached[module] = path
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == METHODS:
+            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                _reach(str(name), reached)
 
 
 def _code_of(path: Path) -> str:

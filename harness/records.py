@@ -99,6 +99,7 @@ class DecisionRecord(Record):
     branch: str
     action: str
     distance: float | None = None
+    level: str | None = None
 
 
 class CellRecord(Record):

@@ -45,7 +45,9 @@ class Made:
         self.nfe = nfe
         self.noise_sha256 = stages.noise_sha256
         self.decisions = tuple(
-            DecisionRecord(step_index=d.step_index, branch=d.branch, action=d.action, distance=d.distance)
+            DecisionRecord(
+                step_index=d.step_index, branch=d.branch, action=d.action, distance=d.distance, level=d.level
+            )
             for d in applied.decisions()
         )
 
@@ -135,12 +137,12 @@ class Resident:
         generator = torch.Generator(self._device).manual_seed(seed)
         if on_step_end is not None:
             arguments["callback_on_step_end"] = on_step_end
-        return self._pipeline(**arguments, generator=generator, output_type="np").frames[0]
+        return self._family.videos(self._pipeline(**arguments, generator=generator, output_type="np"))[0]
 
 
 def _shape_of(sampling: Sampling) -> tuple[Any, ...]:
     """What the cost of one step, of text encoding and of decoding depends on. Without guidance, one text is encoded."""
-    guided = sampling.guidance_scale > 1
+    guided = (sampling.guidance_scale > 1, (sampling.true_cfg_scale or 1) > 1)
     return (sampling.height, sampling.width, sampling.num_frames, sampling.max_sequence_length, guided)
 
 

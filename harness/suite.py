@@ -37,6 +37,7 @@ class SamplingOverrides(_Strict):
     flow_shift: Annotated[float, Field(gt=0)] | None = None
     max_sequence_length: Annotated[int, Field(ge=1)] | None = None
     negative_prompt: str | None = None
+    true_cfg_scale: Annotated[float, Field(ge=1)] | None = None
 
 
 class ModelEntry(_Strict):

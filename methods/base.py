@@ -7,6 +7,7 @@ times or logs.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -26,13 +27,15 @@ replaced by something extrapolated or learned. `partial`: some modules ran and s
 class Decision:
     """What a method did in one call of the transformer.
 
-    `distance` is the quantity an adaptive rule compared with its threshold, None for fixed schedules.
+    `distance` is the quantity an adaptive rule compared with its threshold, None for fixed schedules. `level` says
+    what was replaced where a method knows more than one way (`step`, `cfg`, `block_10`).
     """
 
     step_index: int
     branch: Branch
     action: Action
     distance: float | None = None
+    level: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ class Sampling:
     """How one video is sampled. None leaves the pipeline's own default in place.
 
     `height` and `width` are pixels, `num_frames` counts decoded frames, `flow_shift` is the scheduler's shift of
-    the noise schedule, `max_sequence_length` is in text tokens.
+    the noise schedule, `max_sequence_length` is in text tokens. `true_cfg_scale` is for families that take
+    `guidance_scale` as an embedding: above 1 it runs a second, unconditional call each step beside that.
     """
 
     num_inference_steps: int
@@ -51,6 +55,7 @@ class Sampling:
     flow_shift: float | None = None
     max_sequence_length: int | None = None
     negative_prompt: str = ""
+    true_cfg_scale: float | None = None
 
 
 class Applied(AbstractContextManager["Applied"], ABC):
@@ -63,6 +68,14 @@ class Applied(AbstractContextManager["Applied"], ABC):
     @abstractmethod
     def decisions(self) -> tuple[Decision, ...]:
         """One per transformer call since `reset`, in the order they were made."""
+
+    @abstractmethod
+    def follow(self, trace: Sequence[Decision]) -> None:
+        """Take the decisions of an adaptive rule from `trace` instead of measuring, until told otherwise.
+
+        This is how a video is replayed, and how it is priced on the meta device, where nothing can be measured. A call
+        the trace says nothing about is computed. Fixed schedules ignore it.
+        """
 
     @abstractmethod
     def cache_bytes(self) -> int:
@@ -84,6 +97,8 @@ class Method(ABC):
     """One line: what is skipped and why that works."""
     source: ClassVar[str]
     """Paper, section, upstream repository@commit."""
+    adaptive: ClassVar[bool] = False
+    """Whether what is computed depends on the video; such a method can be told what to do by `Applied.follow`."""
 
     def unsupported(self, family: Family) -> str | None:
         """Why this configuration cannot run on a family, or None. Pure; asked while planning."""

@@ -99,6 +99,7 @@ class TeaCache(Method):
 
     summary: ClassVar[str] = "the timestep embedding's change predicts the output's, so small ones skip the block stack"
     source: ClassVar[str] = "arXiv 2411.19108 section 3; ali-vilab/TeaCache@7c10efc, TeaCache4*/"
+    adaptive: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Make a tuple of what YAML reads as a list; refuse impossible values."""
@@ -212,7 +213,11 @@ class _AppliedTeaCache(AppliedHooks):
         self.attach_signal(signal, self._receive)
 
     def _receive(self, modulated: Tensor) -> None:
-        call = self.controller.call
+        call, told = self.controller.call, self.told()
+        if told is not None:
+            self._skip = told.action == "reuse"
+            self.controller.decide(told.action, told.distance)
+            return
         if call.branch not in self._rules:
             self._rules[call.branch] = Accumulator(self._method.rel_l1_thresh, self._method.polynomial())
         rule, key = self._rules[call.branch], ("modulated input", call.branch)

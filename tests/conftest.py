@@ -27,16 +27,29 @@ def tiny_pipeline() -> Callable[[Family], Any]:
     return get
 
 
+def tiny_image(family: Family) -> Any:
+    """A first frame, of the size the tiny pipeline makes."""
+    import numpy as np
+    from PIL import Image
+
+    sampling = family.tiny_sampling()
+    noise = np.random.default_rng(0).integers(0, 256, (sampling.height, sampling.width, 3), dtype=np.uint8)
+    return Image.fromarray(noise)
+
+
 @pytest.fixture(scope="session")
 def generate() -> Callable[..., Tensor]:
     """Make one video and return its latents, without the work of decoding them."""
     import torch
 
     def run(pipeline: Any, family: Family, sampling: Sampling | None = None, seed: int = 0, **extra: Any) -> Tensor:
-        arguments = family.call_arguments("a red circle moves left", sampling or family.tiny_sampling())
+        image = tiny_image(family) if family.needs_image else None
+        arguments = family.call_arguments("a red circle moves left", sampling or family.tiny_sampling(), image)
         generator = torch.Generator().manual_seed(seed)
-        frames: Tensor = pipeline(**arguments, generator=generator, output_type="latent", **extra).frames
-        return frames
+        with family.scheduled(pipeline, sampling or family.tiny_sampling()):
+            output = pipeline(**arguments, generator=generator, output_type="latent", **extra)
+        latents: Tensor = family.videos(output)
+        return latents
 
     return run
 

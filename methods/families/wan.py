@@ -16,7 +16,7 @@ from tokenizers.processors import TemplateProcessing
 from torch import nn
 
 from methods.base import Branch, Sampling
-from methods.families.base import CachedModule, Family, Guidance, ModuleKind, Signal
+from methods.families.base import CachedModule, Family, Guidance, ModuleKind, Signal, TransformerCall
 
 # Neither library is typed throughout; as Any, the gaps of neither surface here.
 _diffusers: Any = diffusers
@@ -65,7 +65,7 @@ class Wan(Family):
         pipeline.set_progress_bar_config(disable=True)
         return pipeline.to(device)
 
-    def tiny(self, seed: int) -> Any:
+    def tiny(self, seed: int, like: str | None = None) -> Any:
         """See `Family.tiny`: 4 blocks of width 24, an autoencoder of stride 4 x 8 x 8, words as tokens."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -77,7 +77,7 @@ class Wan(Family):
                 text_dim=16,
                 freq_dim=32,
                 ffn_dim=48,
-                num_layers=4,
+                num_layers=self.architectures()[like]["transformer"]["num_layers"] if like else 4,
                 rope_max_seq_len=32,
             )
             vae = _diffusers.AutoencoderKLWan(
@@ -110,7 +110,7 @@ class Wan(Family):
             num_inference_steps=6, guidance_scale=3.0, height=32, width=32, num_frames=5, max_sequence_length=8
         )
 
-    def call_arguments(self, prompt: str, sampling: Sampling) -> dict[str, Any]:
+    def call_arguments(self, prompt: str, sampling: Sampling, image: Any = None) -> dict[str, Any]:
         """See `Family.call_arguments`."""
         arguments: dict[str, Any] = {
             "prompt": prompt,
@@ -124,6 +124,21 @@ class Wan(Family):
         if sampling.max_sequence_length is not None:
             arguments["max_sequence_length"] = sampling.max_sequence_length
         return arguments
+
+    def transformer_calls(self, transformer: nn.Module, sampling: Sampling) -> Sequence[TransformerCall]:
+        """See `Family.transformer_calls`: latents of stride 4 x 8 x 8, text padded to `max_sequence_length` or 512."""
+        weight = next(transformer.parameters())
+        config: Any = transformer.config
+        frames = (sampling.num_frames - 1) // 4 + 1
+        latents = weight.new_empty(1, config.in_channels, frames, sampling.height // 8, sampling.width // 8)
+        text = weight.new_empty(1, sampling.max_sequence_length or 512, config.text_dim)
+        arguments = {
+            "hidden_states": latents,
+            "timestep": latents.new_empty(1, dtype=torch.float32),
+            "encoder_hidden_states": text,
+            "return_dict": False,
+        }
+        return [TransformerCall(branch, arguments) for branch in self.branches(sampling)]
 
     def block_lists(self, transformer: nn.Module) -> Sequence[tuple[str, nn.ModuleList]]:
         """See `Family.block_lists`."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from diffusers.hooks.hooks import BaseState, HookRegistry, ModelHook, StateManager
 from torch import Tensor, nn
 
-from methods.base import AlreadyAppliedError, Applied, Decision, NothingHookedError
+from methods.base import AlreadyAppliedError, Applied, Branch, Decision, NothingHookedError
 from methods.families.base import Family, Signal
 from methods.hooks.controller import Call, Controller
-from methods.hooks.modules import BlockHook, BlockRange, Keep, ModuleCacheHook, SignalHook, TypedHook
+from methods.hooks.modules import BlockHook, BlockRange, Keep, ModuleCacheHook, SignalHook, TypedHook, UnneededHook
 from methods.hooks.store import TensorStore
 
 ROOT_HOOK = "acceleration_method"
@@ -82,6 +83,7 @@ class AppliedHooks(Applied):
         self.store = TensorStore()
         self.controller = Controller(lambda: family.timesteps(pipeline), family.branch)
         self._root_only = root_only
+        self._trace: dict[tuple[int, Branch], Decision] | None = None
         self._attached: list[tuple[HookRegistry, str]] = []
         self._before: dict[int, _Before] = {}
 
@@ -123,6 +125,10 @@ class AppliedHooks(Applied):
         """Cache a module's output per branch; `reuse` is asked at each of its calls. `name` must be unique."""
         self._attach(module, ModuleCacheHook(name, reuse, self.controller, self.store))
 
+    def attach_unneeded(self, module: nn.Module, reuse: Callable[[], bool]) -> None:
+        """Pass over a module whose output only another, reused one reads: it yields uninitialised tensors instead."""
+        self._attach(module, UnneededHook(reuse))
+
     def attach_block_range(
         self,
         blocks: Sequence[nn.Module],
@@ -132,12 +138,14 @@ class AppliedHooks(Applied):
     ) -> None:
         """Cache per branch what consecutive blocks do together; `reuse` is asked once a call, at the first block.
 
-        `residual` keeps what they add to their input, `output` what they return.
+        `residual` keeps what they add to their input, `output` what they return. A replaced run lets its input pass
+        from block to block, and the last one puts what was cached in place of it or adds it.
         """
         if not blocks:
             raise NothingHookedError(f"{type(self.transformer).__name__} has no blocks in this range")
         name = f"blocks{len(self._attached)}"
-        shared = BlockRange(name, self.family.block_streams, keep, reuse, self.controller, self.store)
+        arrive = partial(self.family.arrive, self.transformer, blocks)
+        shared = BlockRange(name, self.family.block_streams, arrive, keep, reuse, self.controller, self.store)
         for index, block in enumerate(blocks):
             self._attach(block, BlockHook(shared, block, first=index == 0, last=index == len(blocks) - 1))
 
@@ -154,6 +162,17 @@ class AppliedHooks(Applied):
     def decisions(self) -> tuple[Decision, ...]:
         """One per transformer call since `reset`; still readable after the context was left."""
         return self.controller.decisions
+
+    def follow(self, trace: Sequence[Decision]) -> None:
+        """See `Applied.follow`."""
+        self._trace = {(decision.step_index, decision.branch): decision for decision in trace}
+
+    def told(self) -> Decision | None:
+        """What the trace that is followed says about the call in progress; None where no trace is followed."""
+        if self._trace is None:
+            return None
+        call = self.controller.call
+        return self._trace.get((call.step_index, call.branch), Decision(call.step_index, call.branch, "compute"))
 
     def cache_bytes(self) -> int:
         """Bytes of all cached tensors."""

@@ -44,7 +44,7 @@ class Controller:
         self._branches: list[Branch] = []
         self._first: Branch | None = None
         self._memo: tuple[Any] | None = None
-        self._decision: tuple[Action, float | None] = ("compute", None)
+        self._decision: tuple[Action, float | None, str | None] = ("compute", None, None)
         self._decisions: list[Decision] = []
 
     @property
@@ -81,13 +81,13 @@ class Controller:
             self._step, self._branches, self._memo = step, [], None
         self._branches.append(branch)
         total = context.num_inference_steps if context is not None else None
-        self._decision = ("compute", None)
+        self._decision = ("compute", None, None)
         self._call = Call(step, len(self._timesteps) if total is None else total, branch, self._timesteps[step])
         return self._call
 
-    def decide(self, action: Action, distance: float | None = None) -> None:
+    def decide(self, action: Action, distance: float | None = None, level: str | None = None) -> None:
         """Say what is done in the call in progress; what is said last counts, and `compute` if nothing is."""
-        self._decision = (action, distance)
+        self._decision = (action, distance, level)
 
     def end(self) -> None:
         """Leave the call and write its decision down."""

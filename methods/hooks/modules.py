@@ -54,6 +54,33 @@ class ModuleCacheHook(TypedHook):
         return output
 
 
+class UnneededHook(TypedHook):
+    """Yields uninitialised tensors of the shapes the module last returned, in place of running it."""
+
+    def __init__(self, reuse: Callable[[], bool]) -> None:
+        """See the class."""
+        super().__init__()
+        self._reuse = reuse
+        self._shapes: Any = None
+
+    def new_forward(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """Runs in place of the module."""
+        if self._reuse():
+            if self._shapes is None:
+                raise MethodError(f"{type(module).__name__} was passed over before it ran once")
+            return _map(self._shapes, lambda like: like.new_empty(like.shape))
+        output = self.original(*args, **kwargs)
+        # Stride-0 views say shape, type and device and hold nothing.
+        self._shapes = _map(output, lambda value: value.new_empty(()).expand(value.shape))
+        return output
+
+
+def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return change(value)
+    return tuple(None if item is None else _map(item, change) for item in value)
+
+
 class BlockRange:
     """What the hooks of one run of consecutive blocks share: per branch, the residual they add or what they return."""
 
@@ -61,15 +88,17 @@ class BlockRange:
         self,
         name: str,
         streams: tuple[str, ...],
+        arrive: Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], tuple[Tensor, ...]],
         keep: Keep,
         reuse: Callable[[], bool],
         controller: Controller,
         store: TensorStore,
     ) -> None:
-        """`streams` are the family's `block_streams`; `reuse` is asked once a call."""
+        """`streams` and `arrive` are the family's, `reuse` is asked once a call."""
         self.streams = streams
         self.reusing = False
         self._name, self._keep, self._reuse, self._controller, self._store = name, keep, reuse, controller, store
+        self._arrive = arrive
 
     @property
     def _input_key(self) -> Hashable:
@@ -79,33 +108,34 @@ class BlockRange:
     def _cache_key(self) -> Hashable:
         return (self._name, self._keep, self._controller.call.branch)
 
-    def enter(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
-        """At the first block: what stands in for all of them, or None when they are to run."""
-        store = self._store
+    def enter(self, inputs: tuple[Tensor, ...]) -> None:
+        """At the first block: decide."""
         self.reusing = self._reuse()
-        if self.reusing:
-            cached: tuple[Tensor, ...] = store.get(self._cache_key)
-            if self._keep == "output":
-                return cached
-            return tuple(value + residual for value, residual in zip(inputs, cached, strict=True))
-        store.drop(self._cache_key)
-        if self._keep == "residual":
-            store.put(self._input_key, inputs)
-        return None
+        if not self.reusing:
+            self._store.drop(self._cache_key)
+            if self._keep == "residual":
+                self._store.put(self._input_key, inputs)
+
+    def replace(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """At the last block of a reused run: what it returns for the inputs that came through unchanged."""
+        cached: tuple[Tensor, ...] = self._store.get(self._cache_key)
+        if self._keep == "output":
+            return cached
+        return tuple(value + residual for value, residual in zip(inputs, cached, strict=True))
 
     def leave(self, output: Any) -> None:
         """After the last block has run: remember what they did."""
-        store = self._store
         outputs = (output,) if isinstance(output, Tensor) else tuple(output)
         if self._keep == "residual":
-            inputs = store.get(self._input_key)
-            store.drop(self._input_key)
-            outputs = tuple(value - before for value, before in zip(outputs, inputs, strict=True))
-        store.put(self._cache_key, outputs)
+            inputs = self._store.get(self._input_key)
+            self._store.drop(self._input_key)
+            arrived = self._arrive(inputs, outputs)
+            outputs = tuple(value - before for value, before in zip(outputs, arrived, strict=True))
+        self._store.put(self._cache_key, outputs)
 
 
 class BlockHook(TypedHook):
-    """One block of a range: the first decides for all, the others follow, the last remembers."""
+    """One block of a range: the first decides for all, the last remembers or replaces."""
 
     def __init__(self, blocks: BlockRange, block: nn.Module, *, first: bool, last: bool) -> None:
         """See the class."""
@@ -118,11 +148,10 @@ class BlockHook(TypedHook):
         """Runs in place of the module."""
         inputs = tuple(kwargs[name] if name in kwargs else args[index] for name, index in self._where)
         if self._first:
-            replaced = self._range.enter(inputs)
-            if replaced is not None:
-                return replaced if len(replaced) > 1 else replaced[0]
-        elif self._range.reusing:
-            return inputs if len(inputs) > 1 else inputs[0]
+            self._range.enter(inputs)
+        if self._range.reusing:
+            passed = self._range.replace(inputs) if self._last else inputs
+            return passed if len(passed) > 1 else passed[0]
         del inputs
         output = self.original(*args, **kwargs)
         if self._last:

@@ -198,10 +198,9 @@ def test_an_interrupted_video_leaves_nothing_behind(active, family, pipeline, ma
 @pytest.mark.parametrize("guided", [True, False])
 def test_one_decision_for_each_call_in_order(active, family, pipeline, generate, guided):
     sampling = active.sampling(family.tiny_sampling())
-    branches = ["cond", "uncond"] if family.guidance == "sequential" else ["both"]
     if not guided:
-        sampling = dataclasses.replace(sampling, guidance_scale=1.0)
-        branches = branches[:1]
+        sampling = dataclasses.replace(sampling, guidance_scale=1.0, true_cfg_scale=None)
+    branches = family.branches(sampling)
     with active.apply(pipeline, family) as applied:
         generate(pipeline, family, sampling)
         decisions = applied.decisions()
