@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -10,13 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import diffusers
 import torch
 from torch import Tensor, nn
 
 from methods.base import Branch, Sampling
-
-_diffusers: Any = diffusers  # not typed throughout
 
 Guidance = Literal["sequential", "batched", "embedded"]
 """`sequential`: one transformer call per branch. `batched`: both in one call. `embedded`: a single call."""
@@ -128,9 +126,10 @@ class Family(ABC):
 
     def empty_transformer(self, architecture: Mapping[str, Any]) -> nn.Module:
         """The transformer of one of `architectures()` on the meta device: all shapes, no weights."""
+        library: Any = importlib.import_module("diffusers")  # here, since planning does without it
         config = dict(architecture["transformer"])
         with torch.device("meta"):
-            made: nn.Module = getattr(_diffusers, config["_class_name"]).from_config(config)
+            made: nn.Module = getattr(library, config["_class_name"]).from_config(config)
         return made.eval()
 
     @abstractmethod
