@@ -45,10 +45,8 @@ class Made:
         self.nfe = nfe
         self.noise_sha256 = stages.noise_sha256
         self.decisions = tuple(
-            DecisionRecord(
-                step_index=d.step_index, branch=d.branch, action=d.action, distance=d.distance, level=d.level
-            )
-            for d in applied.decisions()
+            DecisionRecord(**{field.name: getattr(decision, field.name) for field in fields(decision)})
+            for decision in applied.decisions()
         )
 
 
