@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from harness.records import CellRecord
+from harness.records import TINY_PREFIX, CellRecord
 from reports.bootstrap import DRAWS, SEED
 from reports.environments import distinct
 from reports.markdown import escape, plural, table
@@ -32,6 +32,9 @@ def head(results: Results) -> list[str]:
         ("Judge", f"`{results.judge}`; its scores are not VBench's" if results.judge != "vbench" else "VBench"),
         ("Intervals", f"95 %, paired bootstrap over prompts, {DRAWS} draws, seed {SEED}"),
     ]
+    stand_ins = list(dict.fromkeys(row.model for row in manifest.rows if row.model.startswith(TINY_PREFIX)))
+    if stand_ins:
+        entries.insert(1, ("Models", f"tiny random stand-ins, whose videos are noise: {_listed(stand_ins, code=True)}"))
     return table(["Provenance", ""], [[name, escape(text)] for name, text in entries], numbers=False)
 
 

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from methods.families.base import Family
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the suites below."""
+    parser.addoption("--matrix", metavar="FILE", help="write the method x family matrix of tests/conformance there")
+
+
 @pytest.fixture(scope="session")
 def tiny_pipeline() -> Callable[[Family], Any]:
     """The tiny pipeline of a family; whoever changes it restores it."""

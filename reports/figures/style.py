@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from harness.records import RowManifest
+from reports.decisions import COMPUTED
 from reports.rows import is_original
 
 PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5C00")
@@ -43,6 +44,13 @@ def settings(rows: Sequence[RowManifest]) -> dict[str, int]:
         numbers[row.row] = seen.get(row.method, 2 * lap)
         seen[row.method] = numbers[row.row] + 1
     return numbers
+
+
+def kind_styles(kinds: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """A colour and the number of a hatching for each kind of step; computed ones are dark and plain."""
+    others = [kind for kind in kinds if kind != COMPUTED]
+    styles = {kind: (PALETTE[at % len(PALETTE)], 1 + at % (len(HATCHES) - 1)) for at, kind in enumerate(others)}
+    return {COMPUTED: (ORIGINAL_COLOR, 0)} | styles
 
 
 def markers(rows: Sequence[RowManifest]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from harness.measure.flops import FlopMeter
 from methods.base import AlreadyAppliedError, Method, NothingHookedError
+from tests.conformance.matrix import tried
 
 
 class InterruptionError(Exception):
@@ -28,9 +29,7 @@ class InterruptionError(Exception):
 @pytest.fixture
 def active(method_type, family) -> Method:
     """A setting that does something, or the original's only one."""
-    sampling = family.tiny_sampling()
-    method = method_type.conformance_active(sampling) or method_type.conformance_identity(sampling)
-    assert method is not None, "a method has an identity or an active setting"
+    method = tried(method_type, family)
     reason = method.unsupported(family)
     if reason is not None:
         pytest.skip(reason)
@@ -66,6 +65,11 @@ def interrupted_hooking(monkeypatch, at):
     with monkeypatch.context() as patch:
         patch.setattr(HookRegistry, "register_hook", failing)
         yield count
+
+
+def test_runs_or_says_why_not(method_type, family):
+    reason = tried(method_type, family).unsupported(family)
+    assert reason is None or (len(reason) > 20 and "\n" not in reason)
 
 
 def test_identity_equals_the_original_bit_for_bit(method_type, family, pipeline, generate):

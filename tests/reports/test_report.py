@@ -10,6 +10,7 @@ import pytest
 
 from harness.errors import StoreError
 from reports.dimensions import DIMENSIONS
+from reports.figures import discover
 from reports.report import json_object, write_report
 from reports.results import collect
 from tests.reports.regenerate import CASES, GOLDEN
@@ -23,7 +24,7 @@ def test_golden(name: str, tmp_path: Path) -> None:
     report = write_report(source, source.suite, tmp_path)
     assert report.markdown == (GOLDEN / name).read_text(encoding="utf-8")
     assert report.path.read_text(encoding="utf-8") == report.markdown
-    assert len(report.figure_paths) == 3
+    assert len(report.figure_paths) == len(discover())
     for path in report.figure_paths:
         assert path.read_bytes().startswith(b"\x89PNG")
         assert f"(figures/{path.name})" in report.markdown
@@ -97,9 +98,7 @@ def test_several_models_are_kept_apart(tmp_path: Path) -> None:
     source.files |= second.files
     report = write_report(source, source.suite, tmp_path)
     assert {path.name for path in report.figure_paths} == {
-        f"{figure}-{model}.png"
-        for figure in ("quality_latency", "semantic_dimensions", "frames")
-        for model in ("shapes", "large")
+        f"{figure}-{model}.png" for figure in discover() for model in ("shapes", "large")
     }
     assert report.markdown.count("**large** (32x32, 9 frames, T = 50)") == 1
     assert report.results.estimate("large fewer_steps-10", "speedup").value == pytest.approx(4.9, rel=0.05)

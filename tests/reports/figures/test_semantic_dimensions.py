@@ -20,4 +20,11 @@ def test_nothing_judged_draws_nothing(tmp_path: Path) -> None:
 
 def test_discovered_by_file_name_in_order() -> None:
     """Helpers are passed over."""
-    assert list(discover()) == ["quality_latency", "semantic_dimensions", "frames"]
+    assert list(discover()) == [
+        "quality_latency",
+        "semantic_dimensions",
+        "frames",
+        "cached_steps",
+        "latency_breakdown",
+        "peak_memory",
+    ]
