@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from harness.records import RowManifest
 from reports.decisions import ordered_kinds, step_frame
@@ -77,6 +78,7 @@ def _figure(steps: pd.DataFrame, rows: list[RowManifest], folder: Path, name: st
     axes.set_yticks(range(len(rows)), [row.row for row in rows], fontsize=8)
     axes.set_ylim(len(rows) - 0.45, -0.55)
     axes.margins(x=0.005)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("step (0 is the noisiest)", fontsize=9)
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(len(kinds), 6), fontsize=8, frameon=False)

@@ -60,8 +60,9 @@ def _figure(results: Results, rows: list[RowManifest], folder: Path, name: str) 
         if axes is right:
             rest = values / unit.per - own
             axes.barh(places, rest, height=0.7, left=own, color=ORIGINAL_COLOR, alpha=0.55, label="all else")
-            axes.legend(fontsize=8, frameon=False, loc="lower right")
         axes.set_xlabel(f"{label} ({unit.name})", fontsize=9)
+    handles, labels = right.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, fontsize=8, frameon=False)
     left.set_yticks(places, [row.row for row in rows], fontsize=8)
     left.set_ylim(len(rows) - 0.45, -0.55)
     return save(figure, folder, name)
