@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Self, get_args
 from methods.base import Applied, Method, Sampling
 from methods.families.base import Family
 from methods.hooks import AppliedHooks, Call
+from methods.hooks.outermost import outermost
 
 Schedule = Literal["ascending", "descending"]
 
@@ -27,8 +28,11 @@ class Fora(Method):
     * `descending`: the repository's: the index counts down from T - 1, and a step is full if it is the first or if
       its index divides by N; so the last step always is (18 full steps of 50 for N = 3).
 
+    In single-stream blocks, where attention and feed-forward end in one projection, that projection's output is kept
+    and what feeds it is passed over.
+
     Differences: each branch of classifier-free guidance has its own cache, where the repository's models batch
-    both; cross-attention, which the paper's DiT lacks, is cached like self-attention.
+    both; cross-attention and single-stream blocks, which the paper's DiT lacks, are cached too.
     """
 
     cache_interval: int
@@ -73,8 +77,13 @@ class _AppliedFora(AppliedHooks):
         self._reuse = False
 
     def attach_hooks(self) -> None:
-        for cached in self.family.cached_modules(self.transformer):
-            self.attach_module_cache(cached.name, cached.module, lambda: self._reuse)
+        for cached in outermost(self.family.cached_modules(self.transformer)):
+            self.attach_module_cache(cached.name, cached.module, self._asked)
+            for feed in cached.feeds:
+                self.attach_unneeded(feed, self._asked)
+
+    def _asked(self) -> bool:
+        return self._reuse
 
     def begin_call(self, call: Call) -> None:
         method = self._method

@@ -174,6 +174,11 @@ def evaluate(coefficients: Sequence[float], x: float) -> float:
     return value
 
 
+def relative_change(modulated: Tensor, before: Tensor) -> Tensor:
+    """mean|m - m_before| / mean|m_before|, a scalar."""
+    return (modulated - before).abs().mean() / before.abs().mean()
+
+
 class Accumulator:
     """One branch's rule: adds up rescaled changes and says when they have become too large. No tensors."""
 
@@ -217,6 +222,7 @@ class _AppliedTeaCache(AppliedHooks):
         if told is not None:
             self._skip = told.action == "reuse"
             self.controller.decide(told.action, told.distance)
+            self.store.put(("modulated input", call.branch), modulated)  # so that a replay holds what the video held
             return
         if call.branch not in self._rules:
             self._rules[call.branch] = Accumulator(self._method.rel_l1_thresh, self._method.polynomial())
@@ -225,8 +231,6 @@ class _AppliedTeaCache(AppliedHooks):
             rule.force()
             self._skip = False
         else:
-            before = self.store.get(key)
-            change = (modulated - before).abs().mean() / before.abs().mean()
-            self._skip, distance = rule.advance(change.item())
+            self._skip, distance = rule.advance(relative_change(modulated, self.store.get(key)).item())
             self.controller.decide("reuse" if self._skip else "compute", distance)
         self.store.put(key, modulated)

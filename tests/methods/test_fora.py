@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from methods.families.hunyuan_video import HunyuanVideo
 from methods.families.wan import Wan
 from methods.fora import Fora, is_full
 
@@ -65,6 +66,26 @@ def test_modules_run_in_full_steps_only_and_once_for_each_branch(tiny_pipeline, 
             handle.remove()
     assert calls == {"attn1": 4, "attn2": 4, "ffn": 4}
     assert actions == ["compute"] * 2 + ["partial"] * 6 + ["compute"] * 2 + ["partial"] * 2
+
+
+def test_single_stream_blocks_reuse_the_fused_output_and_pass_over_what_feeds_it(generate):
+    family = HunyuanVideo()
+    pipeline = family.tiny(4)
+    ran = {"attn": 0, "proj_mlp": 0, "proj_out": 0}
+
+    def counted(name, forward):
+        return lambda *args: (ran.update({name: ran[name] + 1}), forward(*args))[1]
+
+    block = pipeline.transformer.single_transformer_blocks[0]
+    for name, module in (("attn", block.attn.to_q), ("proj_mlp", block.proj_mlp), ("proj_out", block.proj_out)):
+        module.forward = counted(name, module.forward)
+    with Fora(cache_interval=3).apply(pipeline, family) as applied:
+        generate(pipeline, family)
+        full = [decision for decision in applied.decisions() if decision.action == "compute"]
+        assert ("single_transformer_blocks.0.proj_out", full[0].branch) in applied.store
+        assert ("single_transformer_blocks.0.attn", full[0].branch) not in applied.store
+    assert ran == dict.fromkeys(ran, len(full))
+    assert 0 < len(full) < len(applied.decisions())
 
 
 def _linear(name: str) -> str:

@@ -182,3 +182,11 @@ def test_unknown_names_are_refused(tiny_pipeline):
     for name in (None, "cond_uncond"):
         with pytest.raises(ValueError, match="cache context is"):
             Wan().branch(name)
+
+
+@pytest.mark.parametrize(("size", "billions"), [("1.3B", 1.42), ("14B", 14.3)])
+def test_parameters_of_the_published_models(size, billions, parameter_count):
+    hub_id = f"Wan-AI/Wan2.1-T2V-{size}-Diffusers"
+    assert parameter_count(Wan(), hub_id, "transformer") / 1e9 == pytest.approx(billions, rel=0.005)
+    assert parameter_count(Wan(), hub_id, "text_encoder") / 1e9 == pytest.approx(5.68, rel=0.005)
+    assert parameter_count(Wan(), hub_id, "vae") / 1e6 == pytest.approx(127, rel=0.005)

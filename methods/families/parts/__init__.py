@@ -1,0 +1,1 @@
+"""What several families share; families themselves never import each other."""
