@@ -18,8 +18,10 @@ from harness.errors import HarnessError, SuiteError
 
 if TYPE_CHECKING:
     from harness.ledger import RowCounts
+    from harness.plan import Plan
     from harness.records import SuiteManifest
     from harness.store import Store
+    from harness.suite import LoadedSuite
 
 app = typer.Typer(
     help="Find out what a way to sample video diffusion faster costs, and what it breaks.",
@@ -30,10 +32,20 @@ app = typer.Typer(
 train_app = typer.Typer(help="Train what ships with the harness.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
 
+WHOLE_TABLE_WIDTH = 400
+"""Columns; more than any table of numbers has."""
+
 SuiteFile = Annotated[Path, typer.Argument(help="Suite file, e.g. suites/quickstart.yaml", show_default=False)]
 SuiteRef = Annotated[str, typer.Argument(help="Suite file, or the name of a suite in --store", show_default=False)]
 StoreOption = Annotated[str | None, typer.Option("--store", help="Results folder or URL; the suite's where left out")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else")]
+TinyOption = Annotated[
+    bool, typer.Option("--tiny", help="Swap every model for a tiny random one of its class; the suite is NAME-tiny")
+]
+FirstPromptsOption = Annotated[
+    int | None,
+    typer.Option("--first-prompts", min=1, help="Only so many prompts, one sample each; the suite is NAME-firstN"),
+]
 
 
 def main() -> NoReturn:
@@ -50,32 +62,64 @@ def main() -> NoReturn:
 
 
 @app.command()
-def plan(suite: SuiteFile, as_json: JsonOption = False) -> None:
-    """Print rows, cells and skip reasons. Loads no model."""
+def plan(
+    suite: SuiteFile,
+    as_json: JsonOption = False,
+    tiny: TinyOption = False,
+    first_prompts: FirstPromptsOption = None,
+    cost: Annotated[bool, typer.Option("--cost", help="Price every row: FLOPs, memory, hours given a rate")] = False,
+    device_rate: Annotated[
+        float | None, typer.Option("--device-rate", min=0.001, help="TFLOP/s of denoising, for GPU-hours")
+    ] = None,
+    device_rate_from: Annotated[
+        str | None, typer.Option("--device-rate-from", help="Store whose timed videos say the rate")
+    ] = None,
+    traces_from: Annotated[
+        str | None, typer.Option("--traces-from", help="Store whose videos say what adaptive rows compute")
+    ] = None,
+) -> None:
+    """Print rows, cells and skip reasons, and with --cost what each costs. Loads no weights."""
     from harness.plan import make_plan
-    from harness.suite import load_suite
+    from harness.variant import load_variant
 
-    made = make_plan(load_suite(suite))
-    per_row = len(made.loaded.prompts) * made.loaded.suite.samples
+    made = make_plan(load_variant(suite, tiny=tiny, first_prompts=first_prompts))
     rows = [
         {
             "row": row.name,
             "family": row.model.family,
             "method": row.method_name,
             "config": row.method.config(),
-            "cells": per_row if row.skip_reason is None else 0,
+            "cells": made.cells_a_row if row.skip_reason is None else 0,
             "skip_reason": row.skip_reason,
         }
         for row in made.rows
+    ] + [
+        {
+            "row": row.name,
+            "family": row.model.family,
+            "method": None,
+            "config": None,
+            "cells": 0,
+            "skip_reason": row.stated.reason,
+        }
+        for row in made.stated
     ]
-    if as_json:
-        _print_json({"suite": made.loaded.suite.suite, "cells": made.cells, "rows": rows})
+    said = {"suite": made.loaded.suite.suite, "cells": made.cells, "rows": rows}
+    if cost:
+        _print_cost(made, said, as_json, device_rate, device_rate_from, traces_from)
         return
+    if device_rate is not None or device_rate_from is not None or traces_from is not None:
+        raise SuiteError("--device-rate, --device-rate-from and --traces-from are for --cost; add it")
+    if as_json:
+        _print_json(said)
+        return
+    steps = [row.sampling.num_inference_steps for row in made.rows]
+    steps += [row.sampling.num_inference_steps for row in made.stated]
     _print_table(
         ("row", "family", "steps", "cells", "skipped because"),
         [
-            (row.name, row.model.family, row.sampling.num_inference_steps, said["cells"], row.skip_reason or "")
-            for row, said in zip(made.rows, rows, strict=True)
+            (row["row"], row["family"], count, row["cells"], row["skip_reason"] or "")
+            for row, count in zip(rows, steps, strict=True)
         ],
     )
     print(f"{made.cells} cells: {len(made.loaded.prompts)} prompts x {made.loaded.suite.samples} samples a row")
@@ -88,11 +132,14 @@ def run(
     address: Annotated[str | None, typer.Option(help="Ray cluster to join; a local one is started without it")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="How many; the suite's or all where left out")] = None,
     track: Annotated[bool, typer.Option(help="Bring MLflow up to date afterwards")] = True,
+    tiny: TinyOption = False,
+    first_prompts: FirstPromptsOption = None,
 ) -> None:
     """Make and score every cell that is not done yet, then write the report and track it. Run again to resume."""
     from harness.run import run_suite
 
-    ran = run_suite(suite, store_root=store, address=address, workers=workers)
+    ran = run_suite(suite, store_root=store, address=address, workers=workers, tiny=tiny, first_prompts=first_prompts)
+    _score_image_sets(ran.store, ran.loaded, ran.manifest)
     report = _write_report(ran.store, ran.manifest, None)
     print(f"report: {report.path}")
     tracked = not track or _track(ran.store, ran.manifest, report)
@@ -103,6 +150,22 @@ def run(
         file=sys.stderr,
     )
     if not (summary.complete and tracked):
+        raise typer.Exit(1)
+
+
+@app.command()
+def score(
+    suite: SuiteFile, store: StoreOption = None, tiny: TinyOption = False, first_prompts: FirstPromptsOption = None
+) -> None:
+    """Score each row's images as a set (FID and the like) where a run lacked weights or reference."""
+    from harness.store import Store
+    from harness.variant import load_variant
+
+    loaded = load_variant(suite, tiny=tiny, first_prompts=first_prompts)
+    if loaded.suite.image_set is None:
+        raise SuiteError(f"{suite}: asks for no metric of image sets; add image_set: {{metrics: [fid]}}")
+    opened = Store(store or loaded.suite.store)
+    if not _score_image_sets(opened, loaded, opened.manifest(loaded.suite.suite)):
         raise typer.Exit(1)
 
 
@@ -165,6 +228,41 @@ def ui(
 
 
 @app.command()
+def calibrate(
+    method: Annotated[str, typer.Argument(help="Method, e.g. teacache", show_default=False)],
+    suite: SuiteFile,
+    model: Annotated[str | None, typer.Option(help="Label in the suite; needed where it has several models")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; calibrations/MODEL/METHOD.json beside the suite where left out")
+    ] = None,
+    prompts: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many of the suite's; the authors' count where left out")
+    ] = None,
+    options: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="An option of the calibration; repeatable")
+    ] = None,
+    figures: Annotated[Path | None, typer.Option(help="Folder to draw what was measured into")] = None,
+) -> None:
+    """Measure the original on a suite's model and prompts, and write what a method needs to know of it to a file."""
+    from harness.calibrate.calibration import write_calibration
+    from harness.calibrate.run import calibrate as measure
+    from harness.calibrate.run import only_label
+    from harness.calibrate.use import default_path
+    from harness.suite import load_suite
+    from reports.calibration import draw_calibration
+
+    loaded = load_suite(suite)
+    label = only_label(loaded, model)
+    calibration = measure(loaded, method, label=label, prompts=prompts, options=_pairs(options or []))
+    path = out or default_path(loaded, label, method)
+    write_calibration(calibration, path)
+    print(f"{calibration.prompts.count} prompts, {calibration.sampling['num_inference_steps']} steps", file=sys.stderr)
+    print(f"calibration: {path}")
+    for drawn in draw_calibration(path, figures) if figures is not None else ():
+        print(f"figure: {drawn}")
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of a suite, which is kept in suites/suite.schema.json."""
     from harness.suite_schema import suite_schema
@@ -189,6 +287,53 @@ def train_shapes(
     print(f"model: {out}")
 
 
+def _pairs(options: list[str]) -> dict[str, str]:
+    """`NAME=VALUE` taken apart."""
+    pairs = {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not equals:
+            raise SuiteError(f"--set {option}: has no '='; write --set NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def _print_cost(
+    made: Plan,
+    said: dict[str, Any],
+    as_json: bool,
+    device_rate: float | None,
+    device_rate_from: str | None,
+    traces_from: str | None,
+) -> None:
+    """The plan with a price at each row."""
+    from harness.cost.device_rate import given_rate, measured_rate
+    from harness.cost.price import PriceList
+    from harness.cost.table import LEFT_OUT, json_row, reasons, table, total_gpu_hours
+    from harness.store import Store
+
+    if device_rate is not None and device_rate_from is not None:
+        raise SuiteError("--device-rate and --device-rate-from are both given; leave one out")
+    rate = given_rate(device_rate) if device_rate is not None else None
+    if device_rate_from is not None:
+        rate = measured_rate(Store(device_rate_from))
+    costs = PriceList(made, rate=rate, traces_from=Store(traces_from) if traces_from is not None else None).rows()
+    hours, unknown = total_gpu_hours(costs) if rate is not None else (None, None)
+    if as_json:
+        priced = [row | json_row(cost) for row, cost in zip(said["rows"], costs, strict=True)]
+        rate_said = {"flops_per_s": rate.flops_per_s, "source": rate.source} if rate is not None else None
+        _print_json(said | {"rows": priced, "gpu_hours": hours, "device_rate": rate_said})
+        return
+    header, cells = table(costs)
+    _print_table(header, [tuple(row) for row in cells], whole=True)
+    print(LEFT_OUT)
+    for line in reasons(costs):
+        print(line)
+    if rate is not None:
+        more = f", without {unknown} rows that have no price" if unknown else ""
+        print(f"{hours:.1f} GPU-hours of denoising at {rate.flops_per_s / 1e12:.4g} TFLOP/s ({rate.source}){more}")
+
+
 def _open(suite: str, store: str | None) -> tuple[Store, SuiteManifest]:
     """The store and the planned suite, named by its file or by its name in a store."""
     from harness.store import Store
@@ -203,6 +348,19 @@ def _open(suite: str, store: str | None) -> tuple[Store, SuiteManifest]:
         raise SuiteError(f"{suite}: no such file; give a suite file, or the name of a suite in --store")
     opened = Store(store or "runs")
     return opened, opened.manifest(suite)
+
+
+def _score_image_sets(store: Store, loaded: LoadedSuite, manifest: SuiteManifest) -> bool:
+    """Score the images of each row, and say why some are not. Whether all are."""
+    if loaded.suite.image_set is None:
+        return True
+    from harness.image_sets.score import score_image_sets
+
+    records = score_image_sets(store, loaded, manifest)
+    reasons = dict.fromkeys(f"{record.metric}: {record.reason}" for record in records if record.status != "ok")
+    for reason in reasons:
+        print(f"warning: {reason}", file=sys.stderr)
+    return not reasons
 
 
 def _counts(store: Store, manifest: SuiteManifest) -> tuple[RowCounts, ...]:
@@ -249,11 +407,12 @@ def _print_json(value: Mapping[str, Any]) -> None:
     print(json.dumps(value, ensure_ascii=False))
 
 
-def _print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+def _print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]], *, whole: bool = False) -> None:
+    """A table as wide as the terminal, or with `whole` as wide as its cells."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(*header, box=None, header_style="bold")
     for row in rows:
         table.add_row(*(str(value) for value in row))
-    Console(soft_wrap=True).print(table)
+    Console(soft_wrap=True, width=WHOLE_TABLE_WIDTH if whole else None).print(table)

@@ -20,12 +20,14 @@ from harness.records import canonical_hash
 
 if TYPE_CHECKING:
     from harness.metrics.base import Metric
+    from harness.metrics.sets.base import SetMetric
     from methods.base import Method
     from methods.families.base import Family
 
 T = TypeVar("T")
 
 METHODS, FAMILIES, METRICS = "methods", "methods.families", "harness.metrics"
+SET_METRICS = "harness.metrics.sets"
 
 
 class UnknownNameError(HarnessError):
@@ -58,10 +60,15 @@ def _only_subclass(module: ModuleType, base: type[T]) -> type[T]:
     return classes[0]
 
 
+def load_plugin(package: str, name: str, base: type[T]) -> type[T]:
+    """The one class derived from `base` in the module `name` of a package."""
+    return _only_subclass(importlib.import_module(f"{package}.{name}"), base)
+
+
 def _load(package: str, kind: str, name: str, base: type[T]) -> type[T]:
     if name not in names(package):
         raise UnknownNameError(f"unknown {kind} {name!r}{nearest(name, names(package))}")
-    return _only_subclass(importlib.import_module(f"{package}.{name}"), base)
+    return load_plugin(package, name, base)
 
 
 def load_method(name: str) -> type[Method]:
@@ -95,6 +102,17 @@ def load_metric(name: str) -> Metric:
     from harness.metrics.base import Metric
 
     return _load(METRICS, "metric", name, Metric)()  # type: ignore[type-abstract]
+
+
+def load_set_metric(name: str) -> type[SetMetric]:
+    """The class of a metric of a set of images.
+
+    Raises:
+        UnknownNameError: no such metric; the message names the nearest one.
+    """
+    from harness.metrics.sets.base import SetMetric
+
+    return _load(SET_METRICS, "set metric", name, SetMetric)  # type: ignore[type-abstract]
 
 
 def discover_methods() -> dict[str, type[Method]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.records import canonical_hash
 
-PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "torchmetrics", "lpips", "numpy", "av")
+PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "torchmetrics", "lpips", "numpy", "av", "cache-dit")
 
 
 @cache

@@ -19,6 +19,10 @@ class ModelError(HarnessError):
     """A model cannot be loaded."""
 
 
+class ImageError(HarnessError):
+    """An image that a video begins with is missing, or is not the one that was planned with."""
+
+
 class StoreError(HarnessError):
     """A record or video cannot be read or written."""
 

@@ -15,12 +15,25 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from harness.calibrate.use import UsedCalibration, used_calibration
 from harness.discovery import code_hash, load_family, load_method
 from harness.errors import SuiteError, nearest
-from harness.records import CellKey, RowManifest, SuiteManifest, canonical_hash
+from harness.images import FirstFrame
+from harness.plan_images import planned_first_frames
+from harness.plan_stated import (
+    StatedRow,
+    baseline_names,
+    check_baselines,
+    check_statements,
+    row_label,
+    stated_rows,
+)
+from harness.records import UNPINNED, CellKey, RowManifest, SuiteManifest, canonical_hash
 from harness.seeds import seed_of
 from harness.suite import LoadedSuite, MethodEntry, ModelEntry, shown
+from harness.suite_cost import Published, StatedCost
 from harness.task import CellTask, ModelSpec
+from harness.tiny import is_tiny, tiny_fingerprint, tiny_sizes
 
 if TYPE_CHECKING:
     from methods.base import Method, Sampling
@@ -48,9 +61,16 @@ class Row:
     """The sampling really used."""
     code: str
     baseline: str | None
-    """Name of the original's row; None for that row itself and where the suite has no original."""
+    """Name of the row it is compared with; None for a model's own original and where the suite has no original."""
     skip_reason: str | None
+    """Why there are no cells of it: method and family do not go together, or first frames are missing."""
+    supported: bool
+    """Whether method and family go together: such a row has a price, whatever is missing."""
     expected_cost: float
+    first_frames: tuple[FirstFrame, ...] = ()
+    """One for each prompt, where the family needs images."""
+    cost: StatedCost | None = None
+    published: Published | None = None
 
 
 @dataclass(frozen=True)
@@ -59,12 +79,18 @@ class Plan:
 
     loaded: LoadedSuite
     rows: tuple[Row, ...]
+    stated: tuple[StatedRow, ...] = ()
+    """Rows that nothing makes yet."""
 
     @property
     def cells(self) -> int:
         """Cells of all rows that can run."""
-        per_row = len(self.loaded.prompts) * self.loaded.suite.samples
-        return per_row * sum(row.skip_reason is None for row in self.rows)
+        return self.cells_a_row * sum(row.skip_reason is None for row in self.rows)
+
+    @property
+    def cells_a_row(self) -> int:
+        """Prompts x samples."""
+        return len(self.loaded.prompts) * self.loaded.suite.samples
 
     def cell_key(self, row: Row, prompt_index: int, sample_index: int) -> CellKey:
         """Everything that determines one video."""
@@ -80,6 +106,7 @@ class Plan:
             sampling=asdict(row.sampling),
             prompt=self.loaded.prompts[prompt_index],
             seed=seed,
+            image=row.first_frames[prompt_index].sha256 if row.first_frames else None,
         )
 
     def tasks(self) -> Iterator[CellTask]:
@@ -114,6 +141,8 @@ class Plan:
                     metrics=tuple(suite.metrics),
                     fps=suite.fps,
                     expected_cost=row.expected_cost,
+                    keep_lossless=suite.image_set is not None,
+                    first_frame=row.first_frames[prompt_index] if row.first_frames else None,
                 )
 
     def manifest(self) -> SuiteManifest:
@@ -126,6 +155,7 @@ class Plan:
             prompts=self.loaded.prompts,
             samples=suite.samples,
             metrics=tuple(suite.metrics),
+            set_metrics=tuple(suite.image_set.metrics) if suite.image_set is not None else (),
             rows=tuple(self._row_manifest(row) for row in self.rows),
         )
 
@@ -135,7 +165,7 @@ class Plan:
             row=row.name,
             row_key=row.row_key,
             model_label=row.model.label,
-            model=_shown(row.model.model),
+            model=shown_model(row.model.model),
             family=row.model.family,
             method=row.method_name,
             config=_plain(row.method.config()),
@@ -158,25 +188,44 @@ def make_plan(loaded: LoadedSuite) -> Plan:
     """
     suite = loaded.suite
     models = {label: _model_spec(loaded, label, entry) for label, entry in suite.models.items()}
+    samplings = {label: (spec, default) for label, (spec, _, _, default) in models.items()}
+    check_baselines(loaded, {label: default for label, (_, default) in samplings.items()})
+    frames = planned_first_frames(
+        loaded, {label: spec for label, (spec, family, _, _) in models.items() if family.needs_image}
+    )
     rows: list[Row] = []
     for index, entry in enumerate(suite.methods):
         for label in entry.models or ():
             if label not in models:
                 where = loaded.where("methods", index, "models")
                 raise SuiteError(f"{where}: unknown model {label!r}{nearest(label, models)}")
-        variants = list(_variants(loaded, index, entry))
-        for label, (spec, family, fingerprint, default) in models.items():
-            if entry.models is not None and label not in entry.models:
-                continue
+        calibration = used_calibration(loaded, index, entry)
+        variants = list(_variants(loaded, index, entry, calibration))
+        labels = [label for label in models if entry.models is None or label in entry.models]
+        check_statements(loaded, index, entry, [method for _, method in variants], len(variants) * len(labels))
+        for label in labels:
+            spec, family, fingerprint, default = models[label]
+            prefix = row_label(entry.models, entry.name is not None, label, several=len(models) > 1)
             for given, method in variants:
-                name = _row_name(entry, given, len(variants), label if len(models) > 1 else None)
-                rows.append(_row(len(rows), name, spec, family, fingerprint, default, entry.method, method))
+                name = _row_name(entry, given, len(variants), prefix)
+                row = _row(len(rows), name, spec, family, fingerprint, default, entry.method, method)
+                row = _with_first_frames(row, frames.get(label))
+                rows.append(replace(row, cost=entry.cost, published=entry.published))
+                _refuse_calibration(loaded, calibration, rows[-1])
                 _refuse_duplicate(loaded, index, rows)
     originals = {row.model.label: row.name for row in reversed(rows) if row.method_name == ORIGINAL}
+    baselines = baseline_names(loaded, originals)
     paired = [
-        row if row.method_name == ORIGINAL else replace(row, baseline=originals.get(row.model.label)) for row in rows
+        replace(row, baseline=None if row.name == baselines[row.model.label] else baselines[row.model.label])
+        for row in rows
     ]
-    return Plan(loaded, tuple(paired))
+    stated = tuple(stated_rows(loaded, samplings, baselines))
+    names = [row.name for row in rows]
+    for extra in stated:
+        if extra.name in names:
+            raise SuiteError(f"{loaded.where('planned')}: a second row is called {extra.name!r}; give it another name")
+        names.append(extra.name)
+    return Plan(loaded, tuple(paired), stated)
 
 
 def _row(
@@ -209,9 +258,29 @@ def _row(
         sampling=sampling,
         code=code_hash(method_name, spec.family),
         baseline=None,
-        skip_reason=method.unsupported(family),
+        skip_reason=(reason := method.unsupported(family)),
+        supported=reason is None,
         expected_cost=sampling.num_inference_steps / default.num_inference_steps,
     )
+
+
+def _with_first_frames(row: Row, frames: tuple[FirstFrame, ...] | str | None) -> Row:
+    """The row with its images; where they are missing it has no cells, and says why."""
+    if isinstance(frames, str):
+        return replace(row, skip_reason=row.skip_reason or frames)
+    return row if frames is None else replace(row, first_frames=frames)
+
+
+def _refuse_calibration(loaded: LoadedSuite, calibration: UsedCalibration | None, row: Row) -> None:
+    if calibration is not None:
+        calibration.check(
+            loaded,
+            label=row.model.label,
+            family=row.model.family,
+            model=shown_model(row.model.model),
+            fingerprint=row.fingerprint,
+            sampling=asdict(row.sampling),
+        )
 
 
 def _refuse_duplicate(loaded: LoadedSuite, index: int, rows: list[Row]) -> None:
@@ -223,10 +292,19 @@ def _refuse_duplicate(loaded: LoadedSuite, index: int, rows: list[Row]) -> None:
             raise SuiteError(f"{where}: a second row is called {new.name!r}; give it a name of its own")
 
 
+def model_of(loaded: LoadedSuite, label: str) -> tuple[ModelSpec, Family, str, Sampling]:
+    """One of the suite's models: what to load, its family, fingerprint and sampling.
+
+    Raises:
+        SuiteError: the model's folder is missing.
+    """
+    return _model_spec(loaded, label, loaded.suite.models[label])
+
+
 def _model_spec(loaded: LoadedSuite, label: str, entry: ModelEntry) -> tuple[ModelSpec, Family, str, Sampling]:
     family = load_family(entry.family)
     model = entry.model
-    fingerprint = entry.revision or "unpinned"
+    fingerprint = entry.revision or UNPINNED
     if model.startswith((".", "/")):
         folder = loaded.resolve(model)
         if not (folder / "model_index.json").is_file():
@@ -235,8 +313,10 @@ def _model_spec(loaded: LoadedSuite, label: str, entry: ModelEntry) -> tuple[Mod
                 f" {folder}); give a folder made by save_pretrained or a hub id"
             )
         model, fingerprint = str(folder), folder_fingerprint(folder)
-    overrides = entry.sampling.model_dump(exclude_none=True)
-    default = replace(family.default_sampling, **overrides)
+    own: dict[str, Any] = {}
+    if is_tiny(model):
+        fingerprint, own = tiny_fingerprint(family, model), tiny_sizes(family)
+    default = replace(family.default_sampling, **own | entry.sampling.model_dump(exclude_none=True))
     return ModelSpec(label, entry.family, model, entry.revision, entry.dtype), family, fingerprint, default
 
 
@@ -251,17 +331,21 @@ def folder_fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-def _variants(loaded: LoadedSuite, index: int, entry: MethodEntry) -> Iterator[tuple[dict[str, Any], Method]]:
-    """Each configuration of an entry with the values that were given for it."""
+def _variants(
+    loaded: LoadedSuite, index: int, entry: MethodEntry, calibration: UsedCalibration | None
+) -> Iterator[tuple[dict[str, Any], Method]]:
+    """Each configuration of an entry with the values that the suite gives for it."""
     method = load_method(entry.method)
     known = {field.name: field for field in fields(method)}
+    fixed = calibration.fields_beside(known, entry.config) if calibration is not None else {}
     for key in entry.config:
         if key not in known:
             where = loaded.where("methods", index, key)
             hint = nearest(key, known) if known else "; it has none, so remove it"
             raise SuiteError(f"{where}: {entry.method} has no such field{hint}")
     for name, field in known.items():
-        if name not in entry.config and field.default is MISSING and field.default_factory is MISSING:
+        is_required = field.default is MISSING and field.default_factory is MISSING
+        if is_required and name not in entry.config and name not in fixed:
             raise SuiteError(f"{loaded.where('methods', index)}: {entry.method} needs {name}; add it")
     types = {name: TypeAdapter(hint, config=_FINITE) for name, hint in get_type_hints(method).items() if name in known}
     hints = {name: str(hint) for name, hint in get_type_hints(method).items()}
@@ -280,7 +364,7 @@ def _variants(loaded: LoadedSuite, index: int, entry: MethodEntry) -> Iterator[t
                 where = loaded.where("methods", index, key)
                 raise SuiteError(f"{where}: {message[0].lower()}{message[1:]}, not {shown(value)}") from None
         try:
-            written = method(**given)
+            written = method(**fixed, **given)
             # 1 and 1.0 are one value of a float field, and must not make two cells of one video.
             config = {key: types[key].validate_python(value) for key, value in written.config().items()}
             yield given, method(**config)
@@ -318,7 +402,7 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
-def _shown(model: str) -> str:
+def shown_model(model: str) -> str:
     """A hub id as it is; of a folder the end of its path, which says enough and names no machine."""
     return "/".join(Path(model).parts[-2:]) if Path(model).is_absolute() else model
 

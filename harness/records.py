@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 SCHEMA_VERSION = 1
+
+TINY_PREFIX = "tiny:"
+"""Begins the model id of a tiny random stand-in (`harness run --tiny`); the id of the model it stands for follows."""
+
+UNPINNED = "unpinned"
+"""Fingerprint of a hub model without a revision: it may be another one tomorrow."""
 
 
 class Status(StrEnum):
@@ -48,11 +55,13 @@ class CellKey(Record):
     """The sampling really used, after the method had its say."""
     prompt: str
     seed: int
+    image: str | None = None
+    """Content hash of the image the video begins with."""
 
     @property
     def cell_id(self) -> str:
-        """Hash of all fields, and with it the cell's name everywhere."""
-        return canonical_hash(self.model_dump(mode="json"))
+        """Hash of all fields, and with it the cell's name everywhere. Cells of text alone are named as ever."""
+        return canonical_hash(self.model_dump(mode="json", exclude={"image"} if self.image is None else None))
 
 
 def canonical_hash(value: Any) -> str:
@@ -155,6 +164,30 @@ class ScoreRecord(Record):
     scored_at: float
 
 
+class SetScoreRecord(Record):
+    """One metric of all images of a row together; it belongs to exactly these cells."""
+
+    schema_version: int = SCHEMA_VERSION
+    set_id: str
+    """See `set_id_of`."""
+    row: str
+    metric: str
+    status: Literal["ok", "unavailable", "failed"]
+    reason: str | None = None
+    values: dict[str, float] = {}
+    images: int
+    network: str | None = None
+    """The network that made the features, with a hash of its weights."""
+    reference: str | None = None
+    """File name and content hash of what the set was compared with."""
+    scored_at: float
+
+
+def set_id_of(cell_ids: Iterable[str]) -> str:
+    """The name of a set of cells, whatever their order."""
+    return canonical_hash(sorted(cell_ids))
+
+
 class RowManifest(Record):
     """One row of a suite as it was planned: the denominator of everything said about it."""
 
@@ -185,4 +218,6 @@ class SuiteManifest(Record):
     prompts: tuple[str, ...]
     samples: int
     metrics: tuple[str, ...]
+    set_metrics: tuple[str, ...] = ()
+    """Metrics of each row's images as a set."""
     rows: tuple[RowManifest, ...]

@@ -12,13 +12,15 @@ import torch
 import harness.shapes.autoencoder  # noqa: F401  # diffusers loads only classes whose module is imported already
 from harness.discovery import load_family, load_method
 from harness.errors import InvalidVideoError, ModelError, one_line
+from harness.images import open_first_frame
 from harness.measure.clock import Clock
 from harness.measure.flops import FlopMeter
 from harness.measure.memory import PeakMemory
-from harness.measure.stages import StageFlops, Stages, count_stages, watch_stages
+from harness.measure.stages import StageFlops, Stages, count_stages, first_steps, watch_stages
 from harness.metrics.base import Frames
 from harness.records import DecisionRecord, Flops, Latency, Memory
 from harness.task import CellTask, ModelSpec
+from harness.tiny import is_tiny, tiny_pipeline
 from methods.base import Applied, Sampling
 from methods.families.base import Family
 
@@ -58,7 +60,7 @@ class Resident:
         self._device = device
         self._family: Family = load_family(spec.family)
         try:
-            self._pipeline = self._family.load(spec.model, revision=spec.revision, dtype=spec.dtype, device=device)
+            self._pipeline = _pipeline(self._family, spec, device)
         except (OSError, ValueError, ImportError) as error:
             raise ModelError(f"model {spec.model!r} ({spec.label}) cannot be loaded: {one_line(error)}") from error
         self._always = ExitStack()
@@ -72,6 +74,7 @@ class Resident:
         """Make one video under the task's row, measured. Applies the row's method first where another is in force."""
         sampling = Sampling(**task.key.sampling)
         applied = self.enter_row(task, sampling)
+        image = _first_frame(task, sampling)
         applied.reset()
         self._meter.reset()
         memory = PeakMemory(self._device)
@@ -79,7 +82,7 @@ class Resident:
         clock = Clock(self._device)
         with watch_stages(self._pipeline, clock) as stages:
             start = clock.mark()
-            video = self._call(task.key.prompt, sampling, task.key.seed, stages.on_step_end)
+            video = self._call(task, sampling, image)
             latency = stages.latency(start, clock.mark())
         peak = memory.stop(applied.cache_bytes())
         frames = _to_frames(video, sampling)
@@ -102,18 +105,19 @@ class Resident:
             return self._applied
         self.leave_row()
         method = load_method(task.key.method)(**_as_config(task.key.config))
-        shape = _shape_of(sampling)
+        shape, image = _shape_of(sampling), _first_frame(task, sampling)
         short = replace(sampling, num_inference_steps=min(WARM_UP_STEPS, sampling.num_inference_steps))
         if shape not in self._stage_flops:
             # Without a method: this also teaches the meter what a full call costs.
             with self._family.scheduled(self._pipeline, short), count_stages(self._pipeline) as found:
-                self._call(task.key.prompt, short, task.key.seed, None)
+                self._call(task, short, image)
             self._stage_flops[shape] = found[0]
         with ExitStack() as row:
             row.enter_context(self._family.scheduled(self._pipeline, sampling))
             applied = row.enter_context(method.apply(self._pipeline, self._family))
             applied.reset()
-            self._call(task.key.prompt, short, task.key.seed, None)
+            # The first steps of the row's own schedule: a method may be made for this number of steps only.
+            first_steps(self._pipeline, short.num_inference_steps, lambda: self._call(task, sampling, image))
             self._row = row.pop_all()
         self._applied, self._row_key = applied, task.row_key
         return applied
@@ -130,12 +134,20 @@ class Resident:
         self._always.close()
 
     @torch.no_grad()
-    def _call(self, prompt: str, sampling: Sampling, seed: int, on_step_end: Any) -> Any:
-        arguments = self._family.call_arguments(prompt, sampling)
-        generator = torch.Generator(self._device).manual_seed(seed)
-        if on_step_end is not None:
-            arguments["callback_on_step_end"] = on_step_end
+    def _call(self, task: CellTask, sampling: Sampling, image: Any) -> Any:
+        arguments = self._family.call_arguments(task.key.prompt, sampling, image)
+        generator = torch.Generator(self._device).manual_seed(task.key.seed)
         return self._family.videos(self._pipeline(**arguments, generator=generator, output_type="np"))[0]
+
+
+def _pipeline(family: Family, spec: ModelSpec, device: str) -> Any:
+    if is_tiny(spec.model):
+        return tiny_pipeline(family, spec.model, device)
+    return family.load(spec.model, revision=spec.revision, dtype=spec.dtype, device=device)
+
+
+def _first_frame(task: CellTask, sampling: Sampling) -> Any:
+    return task.first_frame and open_first_frame(task.first_frame, sampling.width, sampling.height)
 
 
 def _shape_of(sampling: Sampling) -> tuple[Any, ...]:

@@ -12,7 +12,8 @@ from harness.plan import make_plan
 from harness.progress import Progress
 from harness.records import SuiteManifest
 from harness.store import Store
-from harness.suite import load_suite
+from harness.suite import LoadedSuite
+from harness.variant import load_variant
 
 LEDGER_FILE = "ledger.sqlite"
 
@@ -21,6 +22,7 @@ LEDGER_FILE = "ledger.sqlite"
 class Ran:
     """How a run ended. The last attempts of cells that are still missing are in the store's failures."""
 
+    loaded: LoadedSuite
     store: Store
     manifest: SuiteManifest
     summary: FleetSummary
@@ -31,13 +33,21 @@ def open_ledger(store: Store) -> Ledger:
     return Ledger(Path(store.root) / LEDGER_FILE)
 
 
-def run_suite(path: Path, *, store_root: str | None, address: str | None, workers: int | None) -> Ran:
-    """Make every cell of a suite that is not made and scored yet.
+def run_suite(
+    path: Path,
+    *,
+    store_root: str | None,
+    address: str | None,
+    workers: int | None,
+    tiny: bool = False,
+    first_prompts: int | None = None,
+) -> Ran:
+    """Make every cell of a suite, or of the variant of it that is asked for, that is not made and scored yet.
 
     Raises:
         HarnessError: the suite is wrong, the store cannot be written, no worker starts. Failed cells raise nothing.
     """
-    plan = make_plan(load_suite(path))
+    plan = make_plan(load_variant(path, tiny=tiny, first_prompts=first_prompts))
     suite = plan.loaded.suite
     store = Store(store_root or suite.store)
     manifest = plan.manifest()
@@ -64,4 +74,4 @@ def run_suite(path: Path, *, store_root: str | None, address: str | None, worker
             cell_timeout_s=suite.fleet.cell_timeout_s,
         )
         ledger.sync(store, cell_ids)
-    return Ran(store, manifest, summary)
+    return Ran(plan.loaded, store, manifest, summary)

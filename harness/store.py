@@ -6,6 +6,7 @@ step, so whatever dies midway leaves the cell undone and nothing else behind. Al
     cells/<id[:2]>/<id>.json            CellRecord of a finished cell; the first one committed stays
     failures/<id[:2]>/<id>.json         last failed attempt of an unfinished cell; removed on success
     scores/<id[:2]>/<id>.<metric>.json  ScoreRecord
+    set_scores/<set[:2]>/<set>.<metric>.json  SetScoreRecord
     lossless/<id[:2]>/<id>.mkv          frames bit for bit, until their dependents are scored
     videos/<row folder>/<prompt>-<index>.mp4
     suites/<suite>.json                 SuiteManifest
@@ -26,7 +27,7 @@ from pydantic import ValidationError
 
 from harness.errors import StoreError, nearest
 from harness.files import Files
-from harness.records import SCHEMA_VERSION, CellRecord, Record, ScoreRecord, Status, SuiteManifest
+from harness.records import SCHEMA_VERSION, CellRecord, Record, ScoreRecord, SetScoreRecord, Status, SuiteManifest
 
 LOGGER = logging.getLogger(__name__)
 
@@ -134,6 +135,26 @@ class Store(Files):
     def write_score(self, record: ScoreRecord) -> None:
         """Write or replace one metric of one cell."""
         self.replace(_shard("scores", f"{record.cell_id}.{record.metric}"), _dump(record))
+
+    # Scores of sets
+
+    def set_scores(self, set_ids: Iterable[str]) -> dict[str, dict[str, SetScoreRecord]]:
+        """Scores of sets of images, by set and metric; a set without any is left out."""
+        wanted = set(set_ids)
+        paths = [
+            f"set_scores/{prefix}/{name}"
+            for prefix in sorted({set_id[:2] for set_id in wanted})
+            for name in self.names(f"set_scores/{prefix}")
+            if name.endswith(".json") and name.partition(".")[0] in wanted
+        ]
+        found: dict[str, dict[str, SetScoreRecord]] = {}
+        for record in self._read_many(paths, SetScoreRecord).values():
+            found.setdefault(record.set_id, {})[record.metric] = record
+        return found
+
+    def write_set_score(self, record: SetScoreRecord) -> None:
+        """Write or replace one metric of one set."""
+        self.replace(_shard("set_scores", f"{record.set_id}.{record.metric}"), _dump(record))
 
     def _read_many(self, paths: list[str], kind: type[_R]) -> dict[str, _R]:
         if self._local:

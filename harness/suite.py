@@ -14,19 +14,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from yaml.constructor import ConstructorError
 
-from harness.discovery import FAMILIES, METHODS, METRICS, names
+from harness.discovery import FAMILIES, METHODS, METRICS, SET_METRICS, names
 from harness.errors import SuiteError, nearest
 from harness.seeds import parse_seed_protocol
+from harness.suite_cost import PlannedRow, Published, StatedCost, StrictModel
 
 Scalar = bool | int | float | str
 Location = tuple[int | str, ...]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class SamplingOverrides(_Strict):
+class SamplingOverrides(StrictModel):
     """What differs from the family's published sampling. Sizes in pixels, `num_frames` counts decoded frames."""
 
     num_inference_steps: Annotated[int, Field(ge=1)] | None = None
@@ -40,7 +37,7 @@ class SamplingOverrides(_Strict):
     true_cfg_scale: Annotated[float, Field(ge=1)] | None = None
 
 
-class ModelEntry(_Strict):
+class ModelEntry(StrictModel):
     """A pipeline: `model` is a hub id, or a folder written `./...`, `../...` or absolute (relative to the suite)."""
 
     family: str
@@ -48,6 +45,8 @@ class ModelEntry(_Strict):
     revision: str | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     sampling: SamplingOverrides = SamplingOverrides()
+    baseline: str | None = None
+    """Label of the model whose original all rows of this one are compared with; its own where left out."""
 
     @field_validator("family")
     @classmethod
@@ -55,11 +54,14 @@ class ModelEntry(_Strict):
         return _one_of("family", family, names(FAMILIES))
 
 
-class PromptFile(_Strict):
+class PromptFile(StrictModel):
     """A text file with one prompt a line, relative to the suite."""
 
     file: str
     limit: Annotated[int, Field(ge=1)] | None = None
+    images: Annotated[str, Field(min_length=1)] | None = None
+    """Folder with an image `<prompt>.jpg` (or .jpeg, .png) for each prompt, relative to the suite. Only models that
+    begin a video with an image look at it."""
 
 
 class MethodEntry(BaseModel):
@@ -72,6 +74,11 @@ class MethodEntry(BaseModel):
     """Row name, where the automatic one will not do."""
     models: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Labels of the models it runs on; all where left out."""
+    cost: StatedCost | None = None
+    """What an adaptive method is priced by where there is no recorded trace."""
+    calibration_file: Annotated[str, Field(min_length=1)] | None = None
+    """What `harness calibrate` wrote, relative to the suite; its fields hold where the suite gives none of a name."""
+    published: Published | None = None
 
     @field_validator("models", mode="before")
     @classmethod
@@ -89,7 +96,24 @@ class MethodEntry(BaseModel):
         return dict(self.model_extra or {})
 
 
-class FleetEntry(_Strict):
+class ImageSetEntry(StrictModel):
+    """Metrics of all images of a row together, for models that make images; paths are relative to the suite."""
+
+    metrics: Annotated[list[str], Field(min_length=1)]
+    reference: Annotated[str, Field(min_length=1)] | None = None
+    """What FID, sFID, precision and recall compare with: an npz file in the format of ADM's reference batches."""
+    inception_weights: Annotated[str, Field(min_length=1)] | None = None
+    """torch-fidelity's weights of Inception v3; where left out, $INCEPTION_WEIGHTS names the file."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, metrics: list[str]) -> list[str]:
+        for metric in metrics:
+            _one_of("set metric", metric, names(SET_METRICS))
+        return metrics
+
+
+class FleetEntry(StrictModel):
     """How the suite wants to be run; none of it changes a video."""
 
     workers: Annotated[int, Field(ge=1)] | None = None
@@ -99,7 +123,7 @@ class FleetEntry(_Strict):
     max_attempts: Annotated[int, Field(ge=1)] = 3
 
 
-class Suite(_Strict):
+class Suite(StrictModel):
     """Models x methods x prompts x samples, and what is measured on each."""
 
     suite: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -111,7 +135,10 @@ class Suite(_Strict):
     samples: Annotated[int, Field(ge=1)] = 1
     seeds: str = "index"
     methods: Annotated[list[MethodEntry], Field(min_length=1)]
-    metrics: list[str] = []
+    planned: list[PlannedRow] = Field(default=[])
+    """Rows nothing here can make yet: priced by `harness plan --cost`, never run."""
+    metrics: list[str] = Field(default=[])
+    image_set: ImageSetEntry | None = None
     fps: Annotated[float, Field(gt=0)] = 16
     """Frames per second of the video files."""
     fleet: FleetEntry = FleetEntry()
@@ -352,6 +379,14 @@ def _known_keys(location: Location) -> tuple[str, ...]:
             model = ModelEntry
         case ("models", _, "sampling"):
             model = SamplingOverrides
+        case ("image_set",):
+            model = ImageSetEntry
+        case ("methods", _, "cost"):
+            model = StatedCost
+        case ("methods" | "planned", _, "published"):
+            model = Published
+        case ("planned", _):
+            model = PlannedRow
         case _:
             model = Suite
     return tuple(model.model_fields)

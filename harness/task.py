@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.images import FirstFrame
 from harness.records import CellKey
 
 
@@ -41,3 +42,7 @@ class CellTask:
     """Frames per second of the video file."""
     expected_cost: float = 1.0
     """Relative, the original's being 1; only the order of work depends on it."""
+    keep_lossless: bool = False
+    """Whether the lossless copy stays once the cell is scored: metrics of whole rows read it."""
+    first_frame: FirstFrame | None = None
+    """The image the video begins with, where the family needs one."""

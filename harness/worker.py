@@ -64,7 +64,7 @@ class Worker:
                 return existing
             record, frames = self._make(task, existing, attempt, started_at)
             self._score(task, metrics, frames)
-            if task.reference_cell_id is not None:
+            if task.reference_cell_id is not None and not task.keep_lossless:
                 self._store.remove(lossless_path(task.cell_id))
             return record
         except Exception as error:
@@ -81,7 +81,8 @@ class Worker:
 
     def _is_kept(self, task: CellTask) -> bool:
         """Whether the lossless copy is there if it should be: an original's serves those compared with it."""
-        return task.reference_cell_id is not None or self._store.exists(lossless_path(task.cell_id))
+        wanted = task.reference_cell_id is None or task.keep_lossless
+        return not wanted or self._store.exists(lossless_path(task.cell_id))
 
     def _make(
         self, task: CellTask, existing: CellRecord | None, attempt: int, started_at: float

@@ -56,12 +56,12 @@ CALIBRATIONS: Mapping[str, Calibration] = MappingProxyType(
         "open_sora_plan_1.1": Calibration("open_sora_plan", "modulated_hidden", _OPEN_SORA_PLAN),
         "wan_t2v_1.3b": Calibration("wan", "temb", _WAN_T2V_1_3B),
         "wan_t2v_14b": Calibration("wan", "temb", _WAN_T2V_14B),
-        "wan_i2v_480p": Calibration("wan", "temb", _WAN_I2V_480P),
-        "wan_i2v_720p": Calibration("wan", "temb", _WAN_I2V_720P),
+        "wan_i2v_480p": Calibration("wan_i2v", "temb", _WAN_I2V_480P),
+        "wan_i2v_720p": Calibration("wan_i2v", "temb", _WAN_I2V_720P),
         "wan_t2v_1.3b_ret": Calibration("wan", "timestep_proj", _WAN_T2V_1_3B_RET),
         "wan_t2v_14b_ret": Calibration("wan", "timestep_proj", _WAN_T2V_14B_RET),
-        "wan_i2v_480p_ret": Calibration("wan", "timestep_proj", _WAN_I2V_480P_RET),
-        "wan_i2v_720p_ret": Calibration("wan", "timestep_proj", _WAN_I2V_720P_RET),
+        "wan_i2v_480p_ret": Calibration("wan_i2v", "timestep_proj", _WAN_I2V_480P_RET),
+        "wan_i2v_720p_ret": Calibration("wan_i2v", "timestep_proj", _WAN_I2V_720P_RET),
     }
 )
 """Published polynomials by name. `_ret` are those of upstream's `use_ret_steps`."""

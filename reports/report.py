@@ -77,7 +77,9 @@ def _opening(results: Results) -> list[str]:
 def _tables(results: Results) -> list[str]:
     lines: list[str] = []
     for table in tables.discover().values():
-        lines += [f"## {table.TITLE}", "", *table.render(results), ""]
+        rendered = table.render(results)
+        if rendered:
+            lines += [f"## {table.TITLE}", "", *rendered, ""]
     return lines
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from harness.records import RowManifest, SuiteManifest
+from harness.records import RowManifest, SetScoreRecord, SuiteManifest, set_id_of
 from reports.bootstrap import prompt_draws
 from reports.dimensions import FIDELITY
 from reports.estimates import MEASURES, RATIOS, Estimate, Estimator, RowNumbers, applicable
@@ -31,6 +31,8 @@ class Results:
     excluded: tuple[Exclusion, ...]
     estimates: Mapping[tuple[str, str], Estimate]
     """By row and measure: every measure of `reports.estimates.MEASURES` for every row."""
+    set_scores: Mapping[str, Mapping[str, SetScoreRecord]]
+    """By row and metric: what was found of all of a row's images together."""
 
     @property
     def cells(self) -> pd.DataFrame:
@@ -102,7 +104,16 @@ def collect(source: RecordSource, manifest: SuiteManifest) -> Results:
                 reason = estimate.reason or _reason(row, measure, asked, frame, manifest, by_cell)
                 estimate = replace(estimate, reason=reason)
             estimates[row.row, measure] = estimate
-    return Results(manifest, frame, tuple(denominators(manifest, frame)), tuple(left_out), estimates)
+    ledger, sets = tuple(denominators(manifest, frame)), _set_scores(source, manifest)
+    return Results(manifest, frame, ledger, tuple(left_out), estimates, sets)
+
+
+def _set_scores(source: RecordSource, manifest: SuiteManifest) -> dict[str, Mapping[str, SetScoreRecord]]:
+    if not manifest.set_metrics:
+        return {}
+    by_row = {row.row: set_id_of(row.cell_ids) for row in manifest.rows if row.skip_reason is None}
+    found = source.set_scores(by_row.values())
+    return {row: found.get(set_id, {}) for row, set_id in by_row.items()}
 
 
 def _without(table: pd.DataFrame, left_out: Sequence[Exclusion]) -> pd.DataFrame:

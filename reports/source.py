@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import IO, Any, Protocol
 
-from harness.records import CellRecord, ScoreRecord
+from harness.records import CellRecord, ScoreRecord, SetScoreRecord
 
 
 class RecordSource(Protocol):
@@ -22,6 +22,10 @@ class RecordSource(Protocol):
 
     def scores(self, cell_ids: Iterable[str]) -> dict[str, dict[str, ScoreRecord]]:
         """By cell id, then by metric name."""
+        ...
+
+    def set_scores(self, set_ids: Iterable[str]) -> dict[str, dict[str, SetScoreRecord]]:
+        """Scores of whole sets of images, by set and metric."""
         ...
 
     def open(self, path: str, mode: str = "rb") -> AbstractContextManager[IO[Any]]:

@@ -84,10 +84,10 @@ class FlopMeter:
         for module in self._parts:
             own = vars(module)
             self._replaced.append((module, {"forward": own["forward"]} if "forward" in own else {}))
-            own["forward"] = self._counted(module.forward)
+            own["forward"] = self._counted(module, module.forward)
         own = vars(self._root)
         self._replaced.append((self._root, {"forward": own["forward"]} if "forward" in own else {}))
-        own["forward"] = self._counted_root(self._counted(self._root.forward))
+        own["forward"] = self._counted_root(self._counted(self._root, self._root.forward))
         return self
 
     def __exit__(
@@ -99,7 +99,8 @@ class FlopMeter:
             vars(module).update(before)
         self._replaced.clear()
 
-    def _counted(self, forward: Callable[..., Any]) -> Callable[..., Any]:
+    def _counted(self, module: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
+        """The `forward` of a part that also adds what the part does itself."""
         costs: dict[Key, int] = {}
 
         @functools.wraps(forward)

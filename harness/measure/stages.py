@@ -1,14 +1,15 @@
 """Where a pipeline's time and arithmetic go: text encoding, denoising, decoding.
 
-A diffusers pipeline is one call. Three of the methods it calls mark the borders: `encode_prompt`, `prepare_latents`
-and the autoencoder's `decode`; each is wrapped on this instance and put back afterwards.
+A diffusers pipeline is one call. Four of the methods it calls mark the borders: `encode_prompt`, `prepare_latents`, the
+scheduler's `step` and the autoencoder's `decode`; each is wrapped on this instance and put back afterwards. (Not every
+pipeline has a callback for the end of a step.)
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -18,6 +19,8 @@ import torch
 from harness.measure.clock import Clock
 from harness.measure.flops import measure_call
 from harness.records import Latency
+
+Around = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +34,12 @@ class StageFlops:
 
 @dataclass
 class Stages:
-    """What was seen of one generation; pass `on_step_end` as the pipeline's callback."""
+    """What was seen of one generation."""
 
     clock: Clock
     noise_sha256: str | None = None
     _spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     _steps: list[int] = field(default_factory=list)
-
-    def on_step_end(self, pipeline: Any, step_index: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        """Diffusers' `callback_on_step_end`."""
-        self._steps.append(self.clock.mark())
-        return tensors
 
     def latency(self, start: int, end: int) -> Latency:
         """The latency between two marks, split at the borders seen. Denoising lasts from the noise to the last step."""
@@ -85,8 +83,48 @@ def watch_stages(pipeline: Any, clock: Clock) -> Iterator[Stages]:
 
         return timed("noise", wrapped)
 
-    with _replaced(pipeline, lambda call: timed("text_encode", call), prepare, lambda call: timed("decode", call)):
+    def step(call: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            result = call(*args, **kwargs)
+            stages._steps.append(clock.mark())
+            return result
+
+        return wrapped
+
+    around: dict[str, Around] = {
+        "encode_prompt": lambda call: timed("text_encode", call),
+        "prepare_latents": prepare,
+        "step": step,
+        "decode": lambda call: timed("decode", call),
+    }
+    with _replaced(pipeline, around):
         yield stages
+
+
+class _EnoughError(Exception):
+    """As many steps as wanted were made."""
+
+
+def first_steps(pipeline: Any, steps: int, call: Callable[[], Any]) -> None:
+    """Make a generation by `call`, but break it off after so many steps; what it would return is not made.
+
+    Unlike a generation with fewer steps it runs the beginning of the very schedule that `call` asks for.
+    """
+    left = steps
+
+    def step(original: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            nonlocal left
+            result = original(*args, **kwargs)
+            left -= 1
+            if not left:
+                raise _EnoughError
+            return result
+
+        return wrapped
+
+    with suppress(_EnoughError), _replaced(pipeline, {"step": step}):
+        call()
 
 
 @contextmanager
@@ -108,25 +146,19 @@ def count_stages(pipeline: Any) -> Iterator[list[StageFlops]]:
 
         return around
 
-    with _replaced(pipeline, counted("text_encode"), lambda call: call, counted("decode")):
+    with _replaced(pipeline, {"encode_prompt": counted("text_encode"), "decode": counted("decode")}):
         yield found
     found.append(StageFlops(flops["text_encode"], flops["decode"], tuple(sorted(unseen))))
 
 
-Around = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
 @contextmanager
-def _replaced(pipeline: Any, encode: Around, prepare: Around, decode: Around) -> Iterator[None]:
+def _replaced(pipeline: Any, around_by_name: Mapping[str, Around]) -> Iterator[None]:
     """Put wrappers on this pipeline's instances, and take them off again. A pipeline without a stage has none."""
-    places = [
-        (pipeline, "encode_prompt", encode),
-        (pipeline, "prepare_latents", prepare),
-        (getattr(pipeline, "vae", None), "decode", decode),
-    ]
+    owners = {"decode": getattr(pipeline, "vae", None), "step": getattr(pipeline, "scheduler", None)}
     done: list[tuple[Any, str, bool, Any]] = []
     try:
-        for owner, name, around in places:
+        for name, around in around_by_name.items():
+            owner = owners.get(name, pipeline)
             if hasattr(owner, name):
                 own = name in vars(owner)
                 done.append((owner, name, own, getattr(owner, name)))

@@ -73,6 +73,8 @@ class Family(ABC):
     """Whether a video begins with a given image."""
     latent_layout: ClassVar[str] = "BCFHW"
     """Dimensions of the transformer's output, for methods that look at its frames."""
+    float32_components: ClassVar[tuple[str, ...]] = ()
+    """Components that stay in float32 whatever the model's type."""
     default_sampling: ClassVar[Sampling]
     """The architecture's published setting."""
     signals: ClassVar[tuple[str, ...]]

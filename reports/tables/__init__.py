@@ -16,7 +16,7 @@ class Table(Protocol):
     """Tables appear in the report in this order, then by name."""
 
     def render(self, results: Results) -> list[str]:
-        """Markdown lines, without the heading."""
+        """Markdown lines, without the heading; none at all where the table has no place in this suite's report."""
         ...
 
 

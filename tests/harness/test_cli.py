@@ -60,6 +60,15 @@ def test_the_plan_table_names_every_row(monkeypatch: pytest.MonkeyPatch, capsys:
         assert row in out
 
 
+def test_the_plan_of_a_variant_is_named_after_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run_main(monkeypatch, capsys, "plan", str(QUICKSTART), "--json", "--tiny", "--first-prompts", "2")
+
+    assert code == 0
+    assert (json.loads(out)["suite"], json.loads(out)["cells"]) == ("quickstart-tiny-first2", 7 * 2)
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

@@ -397,15 +397,23 @@ class TestResident:
         monkeypatch.setattr(
             residency.Resident,
             "_call",
-            lambda self, prompt, sampling, seed, on_step_end: (
-                calls.append((prompt, sampling.num_inference_steps, on_step_end is not None))
-                or real(self, prompt, sampling, seed, on_step_end)
+            lambda self, task, sampling, image: (
+                calls.append((task.key.prompt, sampling.num_inference_steps)) or real(self, task, sampling, image)
             ),
+        )
+        warm_ups = []
+        broken_off = residency.first_steps
+        monkeypatch.setattr(
+            residency,
+            "first_steps",
+            lambda pipeline, steps, call: warm_ups.append(steps) or broken_off(pipeline, steps, call),
         )
         for prompt in range(2):
             worker.run(tasks["fora", prompt])
         first, second = "a red circle", "a blue square"
-        assert calls == [(first, 2, False), (first, 2, False), (first, 4, True), (second, 4, True)]
+        # One short without a method, one broken off, and two whole ones.
+        assert calls == [(first, 2), (first, 4), (first, 4), (second, 4)]
+        assert warm_ups == [2]
 
     def test_a_second_video_of_a_row_equals_that_of_a_fresh_worker(self, tasks, worker, store, tmp_path):
         worker.run(tasks["teacache", 0])

@@ -19,6 +19,7 @@ from harness.records import (
     Memory,
     RowManifest,
     ScoreRecord,
+    SetScoreRecord,
     Status,
     SuiteManifest,
     canonical_hash,
@@ -69,6 +70,7 @@ class MemorySource:
     done: dict[str, CellRecord] = field(default_factory=dict)
     failed: dict[str, CellRecord] = field(default_factory=dict)
     scored: dict[str, dict[str, ScoreRecord]] = field(default_factory=dict)
+    set_scored: dict[str, dict[str, SetScoreRecord]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
 
     def manifest(self, suite: str) -> SuiteManifest:
@@ -86,6 +88,10 @@ class MemorySource:
     def scores(self, cell_ids: Iterable[str]) -> dict[str, dict[str, ScoreRecord]]:
         """By cell and metric."""
         return {cell_id: self.scored[cell_id] for cell_id in cell_ids if cell_id in self.scored}
+
+    def set_scores(self, set_ids: Iterable[str]) -> dict[str, dict[str, SetScoreRecord]]:
+        """Scores of whole sets of images."""
+        return {set_id: self.set_scored[set_id] for set_id in set_ids if set_id in self.set_scored}
 
     def open(self, path: str, mode: str = "rb") -> IO[Any]:
         """For reading only."""

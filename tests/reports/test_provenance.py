@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.provenance import seed_protocol
+from reports.provenance import head, seed_protocol
 from reports.results import collect
 from tests.reports.synthetic import MemorySource, change, synthetic
 
@@ -37,3 +37,13 @@ def test_places_are_this_suites() -> None:
     for cell_id in list(source.done):
         change(source, cell_id, prompt_index=99)
     assert protocol(source).startswith("`vbench-wan`")
+
+
+def test_stand_ins_are_named_as_such() -> None:
+    """A number of a tiny random model must not pass for the model's."""
+    source = synthetic()
+    assert not any("stand-ins" in line for line in head(collect(source, source.suite)))
+    rows = tuple(row.model_copy(update={"model": "tiny:some/model"}) for row in source.suite.rows)
+    tiny = source.suite.model_copy(update={"rows": rows})
+    (line,) = (line for line in head(collect(source, tiny)) if "stand-ins" in line)
+    assert "whose videos are noise: `tiny:some/model`" in line

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from harness.measure import stages as module
 from harness.measure.clock import Clock
-from harness.measure.stages import count_stages, tensor_sha256, watch_stages
+from harness.measure.stages import count_stages, first_steps, tensor_sha256, watch_stages
 from methods.families.wan import Wan
 
 
@@ -55,7 +55,7 @@ class FakeClock:
 
 def attributes(pipeline):
     """Instance attributes of the pipeline and its autoencoder: names, and what the watched names mean."""
-    watched = pipeline.encode_prompt, pipeline.prepare_latents, pipeline.vae.decode
+    watched = pipeline.encode_prompt, pipeline.prepare_latents, pipeline.vae.decode, pipeline.scheduler.step
     return set(vars(pipeline)), set(vars(pipeline.vae)), watched
 
 
@@ -64,7 +64,7 @@ class TestWatch:
         clock = Clock("cpu")
         with watch_stages(pipeline, clock) as stages:
             start = clock.mark()
-            call(callback_on_step_end=stages.on_step_end)
+            call()
             latency = stages.latency(start, clock.mark())
         assert len(latency.step_s) == family.tiny_sampling().num_inference_steps
         assert latency.denoise_s == pytest.approx(sum(latency.step_s))
@@ -77,7 +77,7 @@ class TestWatch:
         clock = FakeClock()
         with watch_stages(pipeline, clock) as stages:
             start = clock.mark()
-            call(callback_on_step_end=stages.on_step_end)
+            call()
             latency = stages.latency(start, clock.mark())
         assert latency.step_s == (1.0,) * 6
         assert (latency.text_encode_s, latency.denoise_s, latency.decode_s, latency.total_s) == (1, 6, 1, 13)
@@ -126,10 +126,9 @@ class TestWatch:
         clock = FakeClock()
         with watch_stages(SimpleNamespace(**vae), clock) as stages:
             start = clock.mark()
-            stages.on_step_end(None, 0, None, {})
             latency = stages.latency(start, clock.mark())
         assert stages.noise_sha256 is None
-        assert (latency.total_s, latency.text_encode_s, latency.denoise_s, latency.decode_s) == (2, 0, 1, 0)
+        assert (latency.total_s, latency.text_encode_s, latency.denoise_s, latency.decode_s) == (1, 0, 0, 0)
 
     def test_noise_may_come_with_other_tensors(self):
         """Some pipelines return a tuple from `prepare_latents`."""
@@ -165,3 +164,34 @@ def test_hash_of_a_tensor_does_not_depend_on_layout_or_type():
     assert tensor_sha256(tensor.t().contiguous().t()) == tensor_sha256(tensor)
     assert tensor_sha256(tensor.to(torch.bfloat16)) == tensor_sha256(tensor)
     assert tensor_sha256(tensor + 1) != tensor_sha256(tensor)
+
+
+class TestFirstSteps:
+    def test_runs_the_beginning_of_the_schedule_and_no_more(self, pipeline, call, monkeypatch):
+        timesteps, decoded = [], []
+        step, decode = pipeline.scheduler.step, pipeline.vae.decode
+        monkeypatch.setattr(
+            pipeline.scheduler, "step", lambda *args, **kwargs: timesteps.append(args[1]) or step(*args, **kwargs)
+        )
+        monkeypatch.setattr(
+            pipeline.vae, "decode", lambda *args, **kwargs: decoded.append(1) or decode(*args, **kwargs)
+        )
+        call()
+        whole, made = list(timesteps), len(decoded)
+        timesteps.clear()
+        first_steps(pipeline, 2, call)
+        assert timesteps == whole[:2]
+        assert len(decoded) == made
+
+    def test_leaves_nothing_behind(self, pipeline, call):
+        expected, before = call(), attributes(pipeline)
+        first_steps(pipeline, 2, call)
+        assert attributes(pipeline) == before
+        assert (call() == expected).all()
+
+    def test_an_error_of_the_generation_is_raised(self, pipeline):
+        def broken():
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            first_steps(pipeline, 2, broken)

@@ -7,7 +7,7 @@ import json
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DiTPipeline
+from diffusers import DDIMScheduler, DiTPipeline, DiTTransformer2DModel
 
 from methods.families.dit import Dit
 from methods.families.parts.reference_dit_pipeline import ReferenceDiTPipeline
@@ -30,6 +30,17 @@ class TestLoad:
         assert type(loaded) is ReferenceDiTPipeline
         assert type(loaded.scheduler) is RespacedDDPMScheduler
         assert loaded.class_index("fish") == 0
+
+    def test_the_hubs_old_name_of_the_transformer_is_understood(self, saved, tmp_path):
+        for path in (path for path in saved.rglob("*") if path.is_file()):
+            target = tmp_path / path.relative_to(saved)
+            target.parent.mkdir(exist_ok=True)
+            data = path.read_bytes()
+            if path.suffix == ".json":
+                data = data.replace(b"DiTTransformer2DModel", b"Transformer2DModel")
+            target.write_bytes(data)
+        loaded = Dit().load(str(tmp_path), revision=None, dtype="float32", device="cpu")
+        assert type(loaded.transformer) is DiTTransformer2DModel
 
     def test_makes_the_same_image(self, saved, tiny_pipeline):
         family = Dit()

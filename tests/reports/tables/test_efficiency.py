@@ -50,4 +50,4 @@ def test_row_with_missing_cells_is_not_ranked() -> None:
 
 def test_discovered_by_file_name() -> None:
     """No list to keep."""
-    assert list(discover()) == ["efficiency", "semantic_breakdown"]
+    assert list(discover()) == ["efficiency", "semantic_breakdown", "image_set"]
