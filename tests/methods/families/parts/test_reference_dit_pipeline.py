@@ -136,13 +136,7 @@ class TestRun:
     def test_stages_are_seen_and_the_noise_is_hashed(self, pipeline):
         with watch_stages(pipeline, Clock("cpu")) as stages:
             start = stages.clock.mark()
-            pipeline(
-                7,
-                num_inference_steps=3,
-                generator=generator(),
-                output_type="np",
-                callback_on_step_end=stages.on_step_end,
-            )
+            pipeline(7, num_inference_steps=3, generator=generator(), output_type="np")
             latency = stages.latency(start, stages.clock.mark())
         noise = torch.randn(1, 4, 4, 4, generator=generator())
         assert stages.noise_sha256 == hashlib.sha256(noise.numpy().tobytes()).hexdigest()
