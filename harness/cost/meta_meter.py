@@ -65,11 +65,11 @@ class MetaFlopMeter(FlopMeter):
 
         @functools.wraps(forward)
         def counted(*args: Any, **kwargs: Any) -> Any:
-            # While another part is being measured its counter has to see the work.
-            if self._run_all or module in self._must_run or self._counter is not None:
+            if self._run_all or module in self._must_run:
                 return run(*args, **kwargs)
             key = signature((args, kwargs))
-            if key in known:
+            # While another part is being measured its counter has to see the work.
+            if key in known and self._counter is None:
                 flops, outputs = known[key]
                 self._total += flops
                 return outputs.fresh((args, kwargs))

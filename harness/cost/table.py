@@ -63,16 +63,16 @@ def _cells(costs: Sequence[RowCost]) -> list[tuple[str, ...]]:
             cost.row,
             str(cost.num_inference_steps),
             _number(cost.full_steps, "g"),
-            _number(cost.flops, ".2f", 1e12),
-            _number(cost.published_flops, ".2f", 1e12),
+            _quantity(cost.flops, 1e12),
+            _quantity(cost.published_flops, 1e12),
             _number(cost.difference, "+.2%"),
             _number(cost.theoretical_speedup, ".2f"),
             _number(cost.published.speedup if cost.published is not None else None, ".2f"),
             _number(cost.nfe, ".2f"),
-            _number(cost.cache_bytes, ".2f", 1e9),
+            _quantity(cost.cache_bytes, 1e9),
             _number(cost.published.cache_gb if cost.published is not None else None, ".2f"),
-            _number(cost.model_bytes, ".1f", 1e9),
-            _number(cost.predicted_peak_bytes, ".1f", 1e9),
+            _quantity(cost.model_bytes, 1e9),
+            _quantity(cost.predicted_peak_bytes, 1e9),
             _number(cost.gpu_hours, ".2f"),
             cost.basis or "",
         )
@@ -95,5 +95,12 @@ def total_gpu_hours(costs: Sequence[RowCost]) -> tuple[float, int]:
     return sum(hours), sum(cost.gpu_hours is None and cost.reason is None for cost in costs)
 
 
-def _number(value: float | None, form: str, unit: float = 1.0) -> str:
-    return "" if value is None else format(value / unit, form)
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _quantity(value: float | None, unit: float) -> str:
+    """Two digits after the point, and of small numbers the first three that are not 0."""
+    if value is None:
+        return ""
+    return format(value / unit, ".2f" if value >= unit or value == 0 else ".3g")

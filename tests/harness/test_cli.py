@@ -153,3 +153,70 @@ def test_committed_suites_obey_the_schema() -> None:
     broken = yaml.safe_load(QUICKSTART.read_text(encoding="utf-8"))
     broken["methods"][0]["method"] = "teacahe"
     assert list(validator.iter_errors(broken))
+
+
+COST_SUITE = """\
+models:
+  tiny: {family: wan, model: "tiny:some/hub", sampling: {num_inference_steps: 4}}
+prompts: [a red circle]
+methods:
+  - method: original
+  - {method: fora, name: FORA, cache_interval: 2, published: {speedup: 2, source: a paper}}
+  - {method: teacache, rel_l1_thresh: 0.1}
+planned:
+  - {name: Soon, models: [tiny], num_inference_steps: 4, full_steps: 1, reason: nobody has made it yet}
+"""
+
+
+def test_plan_prices_rows_and_shows_what_cannot_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "priced.yaml"
+    path.write_text(COST_SUITE, encoding="utf-8")
+
+    code, out, _ = run_main(monkeypatch, capsys, "plan", str(path), "--cost", "--json", "--device-rate", "0.5")
+
+    said = json.loads(out)
+    rows = {row["row"]: row for row in said["rows"]}
+    keys = {"flops", "theoretical_speedup", "nfe", "full_steps", "cache_bytes", "published_flops", "basis"}
+    assert code == 0
+    assert keys < set(rows["original"])
+    assert rows["original"]["nfe"] == 8
+    assert rows["FORA"]["theoretical_speedup"] > 1
+    assert rows["FORA"]["published_speedup"] == 2
+    assert rows["Soon"]["skip_reason"] == "nobody has made it yet"
+    assert rows["Soon"]["flops"] * 4 == rows["original"]["flops"]
+    assert rows["teacache (rel_l1_thresh=0.1)"]["flops"] is None
+    assert said["gpu_hours"] == pytest.approx(rows["original"]["gpu_hours"] + rows["FORA"]["gpu_hours"])
+
+    code, out, _ = run_main(monkeypatch, capsys, "plan", str(path), "--cost")
+    assert code == 0
+    assert "Soon: nobody has made it yet" in out
+    assert re.search(r"^ FORA .* 2\.00 .* schedule", out, re.MULTILINE)
+
+    code, out, _ = run_main(monkeypatch, capsys, "plan", str(path))
+    assert code == 0
+    assert re.search(r"Soon .*nobody has made it", out)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--device-rate", "1"), "add it"),
+        (("--cost", "--device-rate", "1", "--device-rate-from", "x"), "leave one out"),
+    ],
+)
+def test_options_of_a_price_that_make_no_sense_are_refused(
+    options: tuple[str, ...],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "priced.yaml"
+    path.write_text(COST_SUITE, encoding="utf-8")
+
+    code, _, err = run_main(monkeypatch, capsys, "plan", str(path), *options)
+
+    assert code == 1
+    assert expected in err

@@ -129,7 +129,7 @@ def test_the_papers_numbers_stand_beside_ours(costs):
 def test_the_table_leaves_out_empty_columns_and_names_reasons_once(costs):
     header, rows = table(list(costs.values()))
     assert len(rows) == len(costs)
-    assert set(header) < set(HEADER)
+    assert len(header) == len(HEADER) - 1  # no row has a published cache size
     assert all(len(row) == len(header) for row in rows)
     lines = reasons(list(costs.values()))
     assert "Planned: nobody has made it yet" in lines
