@@ -5,22 +5,20 @@ Torch is imported (methods are classes of it), weights, Ray and MLflow are not.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
-
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from typing import TYPE_CHECKING
 
 from harness.calibrate.use import UsedCalibration, used_calibration
-from harness.discovery import code_hash, load_family, load_method
+from harness.discovery import code_hash
 from harness.errors import SuiteError, nearest
 from harness.images import FirstFrame
-from harness.plan_images import planned_first_frames
-from harness.plan_stated import (
+from harness.planning.images import planned_first_frames
+from harness.planning.models import model_of, shown_model
+from harness.planning.stated import (
     StatedRow,
     baseline_names,
     check_baselines,
@@ -28,12 +26,12 @@ from harness.plan_stated import (
     row_label,
     stated_rows,
 )
-from harness.records import UNPINNED, CellKey, RowManifest, SuiteManifest, canonical_hash
+from harness.planning.variants import plain, row_name, variants
+from harness.records import CellKey, RowManifest, SuiteManifest, canonical_hash
 from harness.seeds import seed_of
-from harness.suite import LoadedSuite, MethodEntry, ModelEntry, shown
+from harness.suite import LoadedSuite
 from harness.suite_cost import Published, StatedCost
 from harness.task import CellTask, ModelSpec
-from harness.tiny import is_tiny, tiny_fingerprint, tiny_sizes
 
 if TYPE_CHECKING:
     from methods.base import Method, Sampling
@@ -42,8 +40,6 @@ if TYPE_CHECKING:
 ORIGINAL = "original"
 MAX_NAME_BYTES = 240
 """Of a video's file name without its ending; file systems take 255."""
-_FINGERPRINTED = frozenset({".json", ".safetensors", ".bin", ".pt", ".pth", ".txt", ".model"})
-_FINITE = ConfigDict(allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ class Plan:
             model_fingerprint=row.fingerprint,
             dtype=row.model.dtype,
             method=row.method_name,
-            config=_plain(row.method.config()),
+            config=plain(row.method.config()),
             code=row.code,
             sampling=asdict(row.sampling),
             prompt=self.loaded.prompts[prompt_index],
@@ -168,7 +164,7 @@ class Plan:
             model=shown_model(row.model.model),
             family=row.model.family,
             method=row.method_name,
-            config=_plain(row.method.config()),
+            config=plain(row.method.config()),
             sampling=asdict(row.sampling),
             baseline=row.baseline,
             skip_reason=row.skip_reason,
@@ -187,7 +183,7 @@ def make_plan(loaded: LoadedSuite) -> Plan:
             missing.
     """
     suite = loaded.suite
-    models = {label: _model_spec(loaded, label, entry) for label, entry in suite.models.items()}
+    models = {label: model_of(loaded, label) for label in suite.models}
     samplings = {label: (spec, default) for label, (spec, _, _, default) in models.items()}
     check_baselines(loaded, {label: default for label, (_, default) in samplings.items()})
     frames = planned_first_frames(
@@ -200,14 +196,14 @@ def make_plan(loaded: LoadedSuite) -> Plan:
                 where = loaded.where("methods", index, "models")
                 raise SuiteError(f"{where}: unknown model {label!r}{nearest(label, models)}")
         calibration = used_calibration(loaded, index, entry)
-        variants = list(_variants(loaded, index, entry, calibration))
+        configured = list(variants(loaded, index, entry, calibration))
         labels = [label for label in models if entry.models is None or label in entry.models]
-        check_statements(loaded, index, entry, [method for _, method in variants], len(variants) * len(labels))
+        check_statements(loaded, index, entry, [method for _, method in configured], len(configured) * len(labels))
         for label in labels:
             spec, family, fingerprint, default = models[label]
             prefix = row_label(entry.models, entry.name is not None, label, several=len(models) > 1)
-            for given, method in variants:
-                name = _row_name(entry, given, len(variants), prefix)
+            for given, method in configured:
+                name = row_name(entry, given, len(configured), prefix)
                 row = _row(len(rows), name, spec, family, fingerprint, default, entry.method, method)
                 row = _with_first_frames(row, frames.get(label))
                 rows.append(replace(row, cost=entry.cost, published=entry.published))
@@ -244,7 +240,7 @@ def _row(
         "fingerprint": fingerprint,
         "dtype": spec.dtype,
         "method": method_name,
-        "config": _plain(method.config()),
+        "config": plain(method.config()),
         "sampling": asdict(sampling),
     }
     return Row(
@@ -290,121 +286,6 @@ def _refuse_duplicate(loaded: LoadedSuite, index: int, rows: list[Row]) -> None:
             raise SuiteError(f"{where}: row {new.name!r} is the same as row {row.name!r}; keep one")
         if row.name == new.name:
             raise SuiteError(f"{where}: a second row is called {new.name!r}; give it a name of its own")
-
-
-def model_of(loaded: LoadedSuite, label: str) -> tuple[ModelSpec, Family, str, Sampling]:
-    """One of the suite's models: what to load, its family, fingerprint and sampling.
-
-    Raises:
-        SuiteError: the model's folder is missing.
-    """
-    return _model_spec(loaded, label, loaded.suite.models[label])
-
-
-def _model_spec(loaded: LoadedSuite, label: str, entry: ModelEntry) -> tuple[ModelSpec, Family, str, Sampling]:
-    family = load_family(entry.family)
-    model = entry.model
-    fingerprint = entry.revision or UNPINNED
-    if model.startswith((".", "/")):
-        folder = loaded.resolve(model)
-        if not (folder / "model_index.json").is_file():
-            raise SuiteError(
-                f"{loaded.where('models', label, 'model')}: {model!r} is no pipeline folder (no model_index.json in"
-                f" {folder}); give a folder made by save_pretrained or a hub id"
-            )
-        model, fingerprint = str(folder), folder_fingerprint(folder)
-    own: dict[str, Any] = {}
-    if is_tiny(model):
-        fingerprint, own = tiny_fingerprint(family, model), tiny_sizes(family)
-    default = replace(family.default_sampling, **own | entry.sampling.model_dump(exclude_none=True))
-    return ModelSpec(label, entry.family, model, entry.revision, entry.dtype), family, fingerprint, default
-
-
-def folder_fingerprint(folder: Path) -> str:
-    """Hash over names and contents of a model folder's configuration and weight files."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in _FINGERPRINTED and path.is_file():
-            digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:32]
-
-
-def _variants(
-    loaded: LoadedSuite, index: int, entry: MethodEntry, calibration: UsedCalibration | None
-) -> Iterator[tuple[dict[str, Any], Method]]:
-    """Each configuration of an entry with the values that the suite gives for it."""
-    method = load_method(entry.method)
-    known = {field.name: field for field in fields(method)}
-    fixed = calibration.fields_beside(known, entry.config) if calibration is not None else {}
-    for key in entry.config:
-        if key not in known:
-            where = loaded.where("methods", index, key)
-            hint = nearest(key, known) if known else "; it has none, so remove it"
-            raise SuiteError(f"{where}: {entry.method} has no such field{hint}")
-    for name, field in known.items():
-        is_required = field.default is MISSING and field.default_factory is MISSING
-        if is_required and name not in entry.config and name not in fixed:
-            raise SuiteError(f"{loaded.where('methods', index)}: {entry.method} needs {name}; add it")
-    types = {name: TypeAdapter(hint, config=_FINITE) for name, hint in get_type_hints(method).items() if name in known}
-    hints = {name: str(hint) for name, hint in get_type_hints(method).items()}
-    choices = {key: _choices(value, hints[key]) for key, value in entry.config.items()}
-    for key, values in choices.items():
-        if not values:
-            where = loaded.where("methods", index, key)
-            raise SuiteError(f"{where}: is an empty list, so there would be no row; give a value")
-    for combination in product(*choices.values()):
-        given = dict(zip(choices, combination, strict=True))
-        for key, value in given.items():
-            try:
-                types[key].validate_python(value, strict=True)
-            except ValidationError as error:
-                message = error.errors(include_url=False)[0]["msg"]
-                where = loaded.where("methods", index, key)
-                raise SuiteError(f"{where}: {message[0].lower()}{message[1:]}, not {shown(value)}") from None
-        try:
-            written = method(**fixed, **given)
-            # 1 and 1.0 are one value of a float field, and must not make two cells of one video.
-            config = {key: types[key].validate_python(value) for key, value in written.config().items()}
-            yield given, method(**config)
-        except ValueError as error:
-            raise SuiteError(f"{loaded.where('methods', index)}: {entry.method}: {error}") from None
-
-
-def _choices(value: Any, hint: str) -> list[Any]:
-    """The values of a sweep. Where a field is itself a tuple, a flat list is one value and a nested one a sweep."""
-    if not isinstance(value, list):
-        return [value]
-    if "tuple[" in hint:
-        nested = any(isinstance(item, list) for item in value)
-        return [tuple(item) if isinstance(item, list) else item for item in value] if nested else [tuple(value)]
-    return value
-
-
-def _row_name(entry: MethodEntry, given: dict[str, Any], variants: int, label: str | None) -> str:
-    """What a row is called: the suite's name, else the method with the fields that were given."""
-    config = ", ".join(f"{key}={_short(value)}" for key, value in given.items())
-    name = entry.name if entry.name is not None else entry.method
-    if config and (entry.name is None or variants > 1):
-        name = f"{name} ({config})"
-    return f"{label}: {name}" if label is not None else name
-
-
-def _short(value: Any) -> str:
-    return "-".join(map(_short, value)) if isinstance(value, tuple) else f"{value}"
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, so that a configuration equals itself after JSON."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
-
-
-def shown_model(model: str) -> str:
-    """A hub id as it is; of a folder the end of its path, which says enough and names no machine."""
-    return "/".join(Path(model).parts[-2:]) if Path(model).is_absolute() else model
 
 
 def _slug(name: str) -> str:

@@ -18,7 +18,7 @@ from harness.calibrate.calibration import Calibration, CalibrationError, MadeBy,
 from harness.discovery import METHODS, load_family, load_plugin, names
 from harness.environment import code_commit
 from harness.errors import ModelError, nearest, one_line
-from harness.plan import model_of, shown_model
+from harness.planning.models import model_of, shown_model
 from harness.suite import LoadedSuite, shown
 from harness.worker import best_device
 

@@ -13,7 +13,7 @@ from harness.cost.traces import SCHEDULE, Basis, basis_of_file, basis_of_store, 
 from harness.discovery import load_family
 from harness.errors import one_line
 from harness.plan import Plan, Row
-from harness.plan_stated import StatedRow
+from harness.planning.stated import StatedRow
 from harness.store import Store
 from harness.suite_cost import PlannedRow, Published
 from harness.task import ModelSpec

@@ -13,7 +13,8 @@ import pytest
 
 from harness import plan as module
 from harness.errors import SuiteError
-from harness.plan import folder_fingerprint, make_plan
+from harness.plan import make_plan
+from harness.planning.models import folder_fingerprint
 from harness.seeds import seed_of
 from harness.suite import load_suite
 

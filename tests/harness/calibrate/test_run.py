@@ -13,7 +13,7 @@ from harness.calibrate.calibration import CalibrationError, read_calibration
 from harness.calibrate.run import calibrate, calibrator_of, only_label
 from harness.cli import main
 from harness.discovery import METHODS, names
-from harness.plan import folder_fingerprint
+from harness.planning.models import folder_fingerprint
 from harness.suite import load_suite
 
 ROOT = Path(__file__).parents[3]

@@ -10,7 +10,8 @@ import pytest
 from harness.calibrate.calibration import write_calibration
 from harness.calibrate.use import default_path, refusal
 from harness.errors import SuiteError
-from harness.plan import folder_fingerprint, make_plan
+from harness.plan import make_plan
+from harness.planning.models import folder_fingerprint
 from harness.suite import load_suite
 from methods.base import Sampling
 

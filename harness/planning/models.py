@@ -1,0 +1,62 @@
+"""The models of a suite: what to load, and what their results are filed under."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.discovery import load_family
+from harness.errors import SuiteError
+from harness.records import UNPINNED
+from harness.suite import LoadedSuite
+from harness.task import ModelSpec
+from harness.tiny import is_tiny, tiny_fingerprint, tiny_sizes
+
+if TYPE_CHECKING:
+    from methods.base import Sampling
+    from methods.families.base import Family
+
+_FINGERPRINTED = frozenset({".json", ".safetensors", ".bin", ".pt", ".pth", ".txt", ".model"})
+
+
+def model_of(loaded: LoadedSuite, label: str) -> tuple[ModelSpec, Family, str, Sampling]:
+    """One of the suite's models: what to load, its family, fingerprint and sampling.
+
+    Raises:
+        SuiteError: the model's folder is missing.
+    """
+    entry = loaded.suite.models[label]
+    family = load_family(entry.family)
+    model = entry.model
+    fingerprint = entry.revision or UNPINNED
+    if model.startswith((".", "/")):
+        folder = loaded.resolve(model)
+        if not (folder / "model_index.json").is_file():
+            raise SuiteError(
+                f"{loaded.where('models', label, 'model')}: {model!r} is no pipeline folder (no model_index.json in"
+                f" {folder}); give a folder made by save_pretrained or a hub id"
+            )
+        model, fingerprint = str(folder), folder_fingerprint(folder)
+    own: dict[str, Any] = {}
+    if is_tiny(model):
+        fingerprint, own = tiny_fingerprint(family, model), tiny_sizes(family)
+    default = replace(family.default_sampling, **own | entry.sampling.model_dump(exclude_none=True))
+    return ModelSpec(label, entry.family, model, entry.revision, entry.dtype), family, fingerprint, default
+
+
+def folder_fingerprint(folder: Path) -> str:
+    """Hash over names and contents of a model folder's configuration and weight files."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in _FINGERPRINTED and path.is_file():
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:32]
+
+
+def shown_model(model: str) -> str:
+    """A hub id as it is; of a folder the end of its path, which says enough and names no machine."""
+    return "/".join(Path(model).parts[-2:]) if Path(model).is_absolute() else model
