@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -33,6 +34,9 @@ _BRANCHES: dict[str, Branch] = {"pred_cond": "cond", "pred_uncond": "uncond"}
 _BYT5_VOCABULARY_SIZE = 384
 # Tokens of the system message that the pipelines cut off.
 _TEMPLATE_TOKENS = 108
+
+# A guider is made for each video, and each says once more that guiders are experimental.
+logging.getLogger("diffusers.guiders.guider_utils").addFilter(lambda record: "experimental" not in record.getMessage())
 
 
 class HunyuanVideo15Family(Family):
