@@ -1,9 +1,9 @@
 """What methods cost on a big model's real shapes with random weights: full and cached steps, peak memory, speedup.
 
-Runs the transformer alone, at the sizes of a suite's rows, in the suite's type, for a few steps of the row's own schedule
-that hold at least one full and one cached step; the time of the whole schedule follows from the decisions of the rest,
-which are replayed on the meta device. Beside it stands the theoretical speedup of `harness plan --cost`, so that the last
-columns of DisCa's Table 7 can be measured on any GPU that holds the transformer. Nothing is downloaded.
+Runs the transformer alone, at the sizes of a suite's rows, in the suite's type, for the first few steps of each row's
+own schedule, which must hold a full and a cached one; the time of a whole video follows from how many of each the row
+has. Beside it stands the theoretical speedup of `harness plan --cost`, so that the last columns of DisCa's Table 7 can
+be measured on any GPU that holds the transformer. Nothing is downloaded.
 
     python benchmarks/real_shapes.py suites/disca_table7.yaml --steps 8 --out docs/measurements/disca_table7.md
 """
