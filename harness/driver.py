@@ -284,22 +284,8 @@ class Driver:
 
     def _record(self, flight: _Flight, worker: str, status: Status, reason: str) -> CellRecord:
         """The attempt as only the driver saw it."""
-        task = flight.task
-        return CellRecord(
-            cell_id=task.cell_id,
-            suite=task.suite,
-            row=task.row,
-            row_key=task.row_key,
-            key=task.key,
-            prompt_index=task.prompt_index,
-            sample_index=task.sample_index,
-            status=status,
-            reason=reason,
-            attempt=flight.attempt,
-            started_at=flight.started_at,
-            finished_at=time.time(),
-            reference_cell_id=task.reference_cell_id,
-            worker=self._name(worker),
+        return flight.task.record(
+            status, reason=reason, attempt=flight.attempt, started_at=flight.started_at, worker=self._name(worker)
         )
 
     def _name(self, worker: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from typing import Any
 
 from harness.images import FirstFrame
-from harness.records import CellKey
+from harness.records import CellKey, CellRecord, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +48,21 @@ class CellTask:
     """Whether the lossless copy stays once the cell is scored: metrics of whole rows read it."""
     first_frame: FirstFrame | None = None
     """The image the video begins with, where the family needs one."""
+
+    def record(self, status: Status, *, attempt: int, started_at: float, worker: str, **measured: Any) -> CellRecord:
+        """The record of an attempt at this cell that ends now; `measured` are further fields of it."""
+        return CellRecord(
+            cell_id=self.cell_id,
+            suite=self.suite,
+            row=self.row,
+            row_key=self.row_key,
+            key=self.key,
+            prompt_index=self.prompt_index,
+            sample_index=self.sample_index,
+            status=status,
+            attempt=attempt,
+            started_at=started_at,
+            reference_cell_id=self.reference_cell_id,
+            worker=worker,
+            **{"finished_at": time.time(), **measured},
+        )

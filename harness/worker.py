@@ -73,7 +73,7 @@ class Worker:
         self._drop_row()
         if status is Status.OOM:
             self._drop_pipeline()
-        return self._record(task, attempt, started_at, status=status, reason=reason)
+        return self._record(task, attempt, started_at, status, reason=reason)
 
     def close(self) -> None:
         """Restore and let go of the pipeline."""
@@ -113,7 +113,7 @@ class Worker:
             task,
             attempt,
             started_at,
-            status=Status.OK,
+            Status.OK,
             latency=made.latency,
             flops=made.flops,
             memory=made.memory,
@@ -128,19 +128,11 @@ class Worker:
         self._store.write_cell(record)
         return record, made.frames
 
-    def _record(self, task: CellTask, attempt: int, started_at: float, **measured: Any) -> CellRecord:
-        return CellRecord(
-            cell_id=task.cell_id,
-            suite=task.suite,
-            row=task.row,
-            row_key=task.row_key,
-            key=task.key,
-            prompt_index=task.prompt_index,
-            sample_index=task.sample_index,
+    def _record(self, task: CellTask, attempt: int, started_at: float, status: Status, **measured: Any) -> CellRecord:
+        return task.record(
+            status,
             attempt=attempt,
             started_at=started_at,
-            finished_at=time.time(),
-            reference_cell_id=task.reference_cell_id,
             worker=self._name,
             environment=self._environment,
             **measured,

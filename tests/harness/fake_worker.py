@@ -68,22 +68,7 @@ def make_task(
 
 def make_record(task: CellTask, status: Status = Status.OK, attempt: int = 1, reason: str | None = None) -> CellRecord:
     """The record of one attempt at a task."""
-    return CellRecord(
-        cell_id=task.cell_id,
-        suite=task.suite,
-        row=task.row,
-        row_key=task.row_key,
-        key=task.key,
-        prompt_index=task.prompt_index,
-        sample_index=task.sample_index,
-        status=status,
-        reason=reason,
-        attempt=attempt,
-        started_at=1_000.0,
-        finished_at=1_002.0,
-        reference_cell_id=task.reference_cell_id,
-        worker="test",
-    )
+    return task.record(status, reason=reason, attempt=attempt, started_at=1_000.0, finished_at=1_002.0, worker="test")
 
 
 def make_score(task: CellTask, metric: str = "psnr", value: float = 30.0) -> ScoreRecord:
