@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
@@ -36,6 +38,9 @@ LABEL_OFFSETS: Final = (
     (-14, -22),
 )
 """Where a label may stand beside its point, in typographic points, in order of preference."""
+MANY_ROWS: Final = 10
+"""Above this, points carry numbers and their names stand below the panels."""
+LEGEND_COLUMNS: Final = 3
 HALO: Final = (withStroke(linewidth=2.5, foreground="white"),)
 """Keeps names readable where they cross a line."""
 
@@ -67,7 +72,9 @@ def draw(results: Results, source: RecordSource, folder: Path) -> list[Drawn]:
         if not panels:
             drawn.append(Drawn(f"{model}: fewer than two rows have both a latency and a score."))
             continue
-        figure = new_figure(5.6 * len(panels), 4.2)
+        names = _names(rows)
+        numbered = len(rows) > MANY_ROWS
+        figure = new_figure(5.6 * len(panels), 4.2 + numbered * (0.4 + 0.18 * len(rows) / LEGEND_COLUMNS))
         figure.suptitle(model, fontsize=10, x=0.01, ha="left")
         every_axes = np.atleast_1d(figure.subplots(1, len(panels), sharex=True))
         for axes, (label, points) in zip(every_axes, panels, strict=True):
@@ -77,10 +84,13 @@ def draw(results: Results, source: RecordSource, folder: Path) -> list[Drawn]:
         for axes, (_, points) in zip(every_axes, panels, strict=True):
             if original is not None and not any(is_original(point.row) for point in points):
                 _mark_original(axes, original)
+        if numbered:
+            handles = _handles(rows, names)
+            figure.legend(handles=handles, loc="outside lower left", ncols=LEGEND_COLUMNS, fontsize=8, frameon=False)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # labels are placed for this layout
         for axes, (_, points) in zip(every_axes, panels, strict=True):
-            _label(axes, points, method_colors(rows))
+            _label(axes, points, method_colors(rows), names)
         path = save(figure, folder, file_name("quality_latency", model, len(models) == 1))
         drawn.append(
             Drawn(
@@ -91,6 +101,30 @@ def draw(results: Results, source: RecordSource, folder: Path) -> list[Drawn]:
             )
         )
     return drawn
+
+
+def _names(rows: list[RowManifest]) -> dict[str, str]:
+    """What stands beside a point: the row's name, or where there are many its number."""
+    if len(rows) <= MANY_ROWS:
+        return {row.row: row.row for row in rows}
+    return {row.row: str(number) for number, row in enumerate(rows)}
+
+
+def _handles(rows: list[RowManifest], names: Mapping[str, str]) -> list[Line2D]:
+    """The legend's entries: a row's marker, number and name."""
+    colors, shapes, numbers = method_colors(rows), markers(rows), settings(rows)
+    return [
+        Line2D(
+            [],
+            [],
+            linestyle="none",
+            marker=shapes[row.row],
+            color=colors[row.row],
+            markerfacecolor=colors[row.row] if numbers[row.row] == 0 else "white",
+            label=f"{names[row.row]}  {row.row}",
+        )
+        for row in rows
+    ]
 
 
 def _axes_of(results: Results, rows: list[RowManifest]) -> list[tuple[str, str]]:
@@ -164,7 +198,7 @@ def _arms(estimate: Estimate) -> list[list[float]] | None:
     return [[max(estimate.value - low, 0.0)], [max(high - estimate.value, 0.0)]]
 
 
-def _label(axes: Axes, points: list[Point], colors: dict[str, str]) -> None:
+def _label(axes: Axes, points: list[Point], colors: dict[str, str], names: Mapping[str, str]) -> None:
     """Name every point beside it, at the first place that covers no other point or name."""
     spots = [axes.transData.transform(point.xy) for point in points]
     taken = [Bbox.from_bounds(x - 9, y - 9, 18, 18) for x, y in spots]
@@ -173,7 +207,7 @@ def _label(axes: Axes, points: list[Point], colors: dict[str, str]) -> None:
         best = None
         for offset in LABEL_OFFSETS:
             text = axes.annotate(
-                point.row.row,
+                names[point.row.row],
                 point.xy,
                 xytext=offset,
                 textcoords="offset points",
