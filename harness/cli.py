@@ -340,7 +340,7 @@ def _open(suite: str, store: str | None) -> tuple[Store, SuiteManifest]:
     from harness.suite import load_suite
 
     path = Path(suite)
-    if path.suffix in {".yaml", ".yml"} or path.exists():
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
         loaded = load_suite(path).suite
         opened = Store(store or loaded.store)
         return opened, opened.manifest(loaded.suite)

@@ -22,6 +22,7 @@ JSON_MEASURES: Final = (
     "flops",
     "nfe",
     "peak_memory_bytes",
+    "cache_bytes",
     *FIDELITY,
     SEMANTIC_SCORE,
     QUALITY_SCORE,

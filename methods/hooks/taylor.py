@@ -32,7 +32,7 @@ def differences(value: Tensor, before: tuple[Tensor, ...], gap: int, expansion: 
     factors = [value if expansion.dtype is None else value.to(expansion.dtype)]
     for old in before[: expansion.max_order]:
         changed = factors[-1] - old
-        factors.append(changed if gap == 1 else changed / gap)
+        factors.append(changed if gap == 1 else changed.div_(gap))
     return tuple(factors)
 
 

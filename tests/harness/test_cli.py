@@ -102,6 +102,18 @@ def test_a_bad_suite_is_one_line_and_exit_code_1(
     assert expected in err
 
 
+def test_a_suite_in_a_store_may_be_called_like_a_folder(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """`harness report methods` in this repository means the suite, not the package."""
+    (tmp_path / "methods").mkdir()
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run_main(monkeypatch, capsys, "status", "methods", "--store", str(tmp_path / "runs"))
+    assert code == 1
+    assert "directory" not in err
+    assert "methods" in err
+
+
 @pytest.mark.parametrize("command", ["report", "status", "track"])
 def test_asking_for_a_suite_that_never_ran_names_the_remedy(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
