@@ -42,6 +42,7 @@ def test_json_object() -> None:
         "flops",
         "nfe",
         "peak_memory_bytes",
+        "cache_bytes",
         "psnr",
         "ssim",
         "lpips",
