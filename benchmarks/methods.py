@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 if Path(sys.path[0]) == Path(__file__).parent:
-    del sys.path[0]  # run as a script, this very file would be found as the package `methods`
+    del sys.path[0]  # run as a script, methods.py beside this file would be found as the package `methods`
 
 import diffusers
 import torch

@@ -13,11 +13,15 @@ import argparse
 import json
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+if Path(sys.path[0]) == Path(__file__).parent:
+    del sys.path[0]  # run as a script, methods.py beside this file would be found as the package `methods`
 
 import torch
 

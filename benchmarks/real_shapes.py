@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -19,6 +20,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+if Path(sys.path[0]) == Path(__file__).parent:
+    del sys.path[0]  # run as a script, methods.py beside this file would be found as the package `methods`
 
 import torch
 
@@ -60,7 +64,8 @@ def random_transformer(row: Row, device: str) -> Any:
     """The row's architecture with small random weights on the device."""
     family = load_family(row.model.family)
     transformer = family.empty_transformer(architecture_of(row.model, family)).to_empty(device=device)
-    transformer = transformer.to(getattr(torch, row.model.dtype)).eval()
+    # Not the model's own `to`, which speaks of modules it would keep in float32.
+    transformer = torch.nn.Module.to(transformer, getattr(torch, row.model.dtype)).eval()
     torch.manual_seed(0)
     with torch.no_grad():
         for tensor in (*transformer.parameters(), *transformer.buffers()):
