@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from harness.errors import HarnessError
 from harness.records import Record
 
-SIGNIFICANT_DIGITS = 4
+SIGNIFICANT_DIGITS = 6
 """Of a curve's values, which keeps the file small; fields keep all digits."""
 
 Values = tuple[tuple[float | None, ...], ...]
