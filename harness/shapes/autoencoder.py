@@ -4,10 +4,13 @@
 alone, so it is a handful of matrix products, learns in minutes, and offers `WanPipeline` the same interface:
 `encode`, `decode`, and the configuration keys the pipeline reads (`z_dim`, `latents_mean`, `latents_std`,
 `scale_factor_temporal`, `scale_factor_spatial`). Causal in time like Wan's: the first frame is a group of its own.
+`HunyuanVideoPipeline` reads other names of the same (`scaling_factor`, the two compression ratios) and knows no mean:
+it takes what `with_normal_latents` gives.
 """
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -66,11 +69,27 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffus
         scale_factor_spatial: int = 8,
         latents_mean: tuple[float, ...] = (0.0,) * 32,
         latents_std: tuple[float, ...] = (1.0,) * 32,
+        scaling_factor: float = 1.0,
     ) -> None:
         super().__init__()
         patch_dim = CHANNELS * scale_factor_temporal * scale_factor_spatial**2
         self.encoder = PatchCoder(patch_dim, z_dim, width, encoder_depth)
         self.decoder = PatchCoder(z_dim, patch_dim, width, decoder_depth)
+
+    @property
+    def temporal_compression_ratio(self) -> int:
+        """Frames a latent stands for, by the name `HunyuanVideoPipeline` asks for."""
+        ratio: int = self.config.scale_factor_temporal
+        return ratio
+
+    @property
+    def spatial_compression_ratio(self) -> int:
+        """Pixels a side that a latent stands for, by the name `HunyuanVideoPipeline` asks for."""
+        ratio: int = self.config.scale_factor_spatial
+        return ratio
+
+    def enable_tiling(self) -> None:
+        """Nothing to do: every patch is decoded alone already."""
 
     def patchify(self, video: Tensor) -> Tensor:
         """`(batch, 3, frames, height, width)` to `(batch, groups, h, w, patch_dim)`; the first frame fills a group."""
@@ -104,3 +123,22 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffus
         """Video in [-1, 1], in the output class or tuple that diffusers' pipelines expect."""
         video = self.unpatchify(self.decoder(z.permute(0, 2, 3, 4, 1))).clamp(-1, 1)
         return DecoderOutput(sample=video) if return_dict else (video,)
+
+
+@torch.no_grad()
+def with_normal_latents(autoencoder: PatchAutoencoder) -> PatchAutoencoder:
+    """A copy whose latents are `(z - latents_mean) / latents_std` of the given one's, by its weights alone.
+
+    Its own `latents_mean` and `latents_std` are 0 and 1, so that pipelines which scale by one factor fit it.
+    """
+    folded = copy.deepcopy(autoencoder)
+    mean, std = (torch.tensor(autoencoder.config[key]) for key in ("latents_mean", "latents_std"))
+    for out in (folded.encoder.linear, folded.encoder.proj_out):
+        out.weight.div_(std[:, None])
+        out.bias.div_(std)
+    folded.encoder.linear.bias.sub_(mean / std)
+    for into in (folded.decoder.linear, folded.decoder.proj_in):
+        into.bias.add_(into.weight @ mean)
+        into.weight.mul_(std)
+    folded.register_to_config(latents_mean=(0.0,) * len(mean), latents_std=(1.0,) * len(std))
+    return folded

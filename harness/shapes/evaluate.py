@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from harness.shapes.world import HEIGHT, NUM_FRAMES, WIDTH
 
 GUIDANCE_SCALE = 5.0
 BATCH = 16
+GUIDED: Mapping[str, Any] = {"guidance_scale": GUIDANCE_SCALE, "max_sequence_length": MAX_SEQUENCE_LENGTH}
+"""What the call of `WanPipeline` takes beside what every embedded pipeline's does."""
 
 
 def load_pipeline(folder: Path) -> WanPipeline:
@@ -29,8 +31,13 @@ def load_pipeline(folder: Path) -> WanPipeline:
 
 
 @torch.no_grad()
-def score_samples(pipeline: WanPipeline, prompts: Sequence[str], steps: int) -> dict[str, float]:
-    """Mean of each dimension in percent over the prompts it applies to, seeds 0, 1, 2, ... in order."""
+def score_samples(
+    pipeline: Any, prompts: Sequence[str], steps: int, arguments: Mapping[str, Any] = GUIDED
+) -> dict[str, float]:
+    """Mean of each dimension in percent over the prompts it applies to, seeds 0, 1, 2, ... in order.
+
+    `arguments` are those of the pipeline's call that are not the same for every embedded pipeline.
+    """
     judge = Shapes()
     scores: list[dict[str, float | None]] = []
     for start in range(0, len(prompts), BATCH):
@@ -42,8 +49,7 @@ def score_samples(pipeline: WanPipeline, prompts: Sequence[str], steps: int) -> 
             width=WIDTH,
             num_frames=NUM_FRAMES,
             num_inference_steps=steps,
-            guidance_scale=GUIDANCE_SCALE,
-            max_sequence_length=MAX_SEQUENCE_LENGTH,
+            **arguments,
             generator=[torch.Generator().manual_seed(start + index) for index in range(len(batch))],
             output_type="np",
         ).frames

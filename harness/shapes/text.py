@@ -16,14 +16,18 @@ MAX_SEQUENCE_LENGTH = 24
 """Text tokens the denoiser was trained with; the longest caption has 19."""
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a word, `</s>` at the end, as T5's tokenizers do."""
+def world_words() -> list[str]:
+    """All words of all captions, sorted."""
     phrases = [
         *SHAPES, *COLORS, *MOTIONS, *SPEEDS, *SIZES, *RELATIONS, *BACKGROUNDS, *STYLES,
         "a moving on background in style",
     ]  # fmt: skip
-    words = sorted({word for phrase in phrases for word in re.split(r"\s+", phrase)})
-    vocabulary = {token: index for index, token in enumerate(["<pad>", "</s>", "<unk>", *words])}
+    return sorted({word for phrase in phrases for word in re.split(r"\s+", phrase)})
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a word, `</s>` at the end, as T5's tokenizers do."""
+    vocabulary = {token: index for index, token in enumerate(["<pad>", "</s>", "<unk>", *world_words()])}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
     tokenizer.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", vocabulary["</s>"])])

@@ -17,9 +17,11 @@ from harness.environment import describe_environment
 from harness.shapes.autoencoder import PatchAutoencoder
 from harness.shapes.card import model_card
 from harness.shapes.evaluate import GUIDANCE_SCALE, evaluate
+from harness.shapes.flow_matching import DenoiserTraining
+from harness.shapes.pipeline_folder import write_pipeline
 from harness.shapes.text import build_tokenizer
 from harness.shapes.train_autoencoder import AutoencoderTraining, train_autoencoder
-from harness.shapes.train_denoiser import DenoiserTraining, train_denoiser
+from harness.shapes.train_denoiser import train_denoiser
 
 FLOW_SHIFT = 3.0
 
@@ -63,7 +65,7 @@ def write_card(out: Path) -> None:
 def save_pipeline(
     autoencoder: PatchAutoencoder, text_encoder: torch.nn.Module, transformer: torch.nn.Module, out: Path
 ) -> None:
-    """Write a `WanPipeline` folder in float16, which halves it and moves no score; it is loaded as float32."""
+    """Write a `WanPipeline` folder in float16; the parts become float16."""
     pipeline = WanPipeline(
         tokenizer=build_tokenizer(),
         text_encoder=text_encoder.eval(),
@@ -71,11 +73,4 @@ def save_pipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(shift=FLOW_SHIFT),
         transformer=transformer.eval(),
     )
-    for part in (text_encoder, autoencoder, transformer):
-        part.to(torch.float16)
-    pipeline.save_pretrained(out)
-    # Diffusers notes the top-level package of a class; the full path lets `WanPipeline.from_pretrained` find it alone.
-    index = out / "model_index.json"
-    components = json.loads(index.read_text(encoding="utf-8"))
-    components["vae"] = [PatchAutoencoder.__module__, PatchAutoencoder.__name__]
-    index.write_text(json.dumps(components, indent=2) + "\n", encoding="utf-8")
+    write_pipeline(pipeline, out)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import ModelMixin
 
-from harness.shapes.autoencoder import PatchAutoencoder
+from harness.shapes.autoencoder import PatchAutoencoder, with_normal_latents
 
 
 @pytest.fixture
@@ -73,6 +73,24 @@ def test_saved_and_loaded_it_is_the_same(autoencoder, tmp_path):
     with torch.no_grad():
         assert torch.equal(loaded.decode(loaded.encode(video).latent_dist.mode()).sample, autoencoder.decode(
             autoencoder.encode(video).latent_dist.mode()).sample)  # fmt: skip
+
+
+def test_normal_latents_are_the_scaled_ones_and_decode_to_the_same_video(autoencoder, tmp_path):
+    torch.manual_seed(1)
+    mean, std = torch.randn(6), 0.5 + torch.rand(6)
+    autoencoder.register_to_config(latents_mean=mean.tolist(), latents_std=std.tolist())
+    video = torch.randn(1, 3, 5, 8, 16)
+    with_normal_latents(autoencoder).save_pretrained(tmp_path)
+    normal = PatchAutoencoder.from_pretrained(tmp_path)
+    shape = (1, 6, 1, 1, 1)
+    with torch.no_grad():
+        latents = autoencoder.encode(video).latent_dist.mode()
+        expected = (latents - mean.reshape(shape)) / std.reshape(shape)
+        torch.testing.assert_close(normal.encode(video).latent_dist.mode(), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(normal.decode(expected).sample, autoencoder.decode(latents).sample)
+    assert (list(normal.config.latents_mean), list(normal.config.latents_std)) == ([0.0] * 6, [1.0] * 6)
+    assert normal.config.scaling_factor == 1.0
+    assert (normal.temporal_compression_ratio, normal.spatial_compression_ratio) == (4, 8)
 
 
 def test_a_wan_pipeline_takes_it_and_comes_back_from_its_folder(autoencoder, tmp_path):

@@ -10,9 +10,10 @@ import torch
 
 from harness.shapes import train_autoencoder as autoencoder_module
 from harness.shapes import train_denoiser as denoiser_module
+from harness.shapes.flow_matching import DenoiserTraining, sample_sigma
 from harness.shapes.text import MAX_SEQUENCE_LENGTH, build_tokenizer
 from harness.shapes.train_autoencoder import AutoencoderTraining, clip_batch, reconstruction_psnr, train_autoencoder
-from harness.shapes.train_denoiser import DenoiserTraining, sample_sigma, tokenize, train_denoiser
+from harness.shapes.train_denoiser import tokenize, train_denoiser
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,1 @@
+"""The embedded ladder: a small HunyuanVideo on the procedural world, to distil students and predictors from."""
