@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ class Method(ABC):
     """One line: what is skipped and why that works."""
     source: ClassVar[str]
     """Paper, section, upstream repository@commit."""
+    rung_fields: ClassVar[tuple[str, ...]] = ()
+    """Fields that hold the folder of trained weights (`methods.students.rung`). A suite gives them relative to itself,
+    and a video is filed under what lies in the folder, not under its name."""
     adaptive: ClassVar[bool] = False
     """Whether what is computed depends on the video; such a method can be told what to do by `Applied.follow`."""
 
@@ -129,6 +133,15 @@ class Method(ABC):
     @abstractmethod
     def conformance_active(cls, default: Sampling) -> Self | None:
         """A setting that skips work on a tiny model under `default`; None for the original alone."""
+
+    @classmethod
+    def conformance_weights(cls, family: Family, pipeline: Any, folder: Path) -> Self | None:
+        """`conformance_active` with random weights of its own, written into `folder` for this tiny pipeline.
+
+        None for a method that has none. One that has is run by the conformance suite with these alone; whatever file
+        its `conformance_active` names is then never read.
+        """
+        return None
 
     def config(self) -> dict[str, Any]:
         """The hyper-parameters by name, as plain values."""

@@ -49,6 +49,8 @@ class MetaFlopMeter(FlopMeter):
         """See where a method has hooks or other replacements now."""
         touched = {module for module in self._root.modules() if self._clean.get(module) != _looks(module)}
         self._must_run = {part for part, below in self._below.items() if not touched.isdisjoint(below)}
+        if not self._children.issuperset(self._root.children()):
+            self._must_run.add(self._root)
 
     @contextmanager
     def running_all(self) -> Iterator[None]:

@@ -38,13 +38,16 @@ class FlopMeter:
     The transformer, its blocks and those of their children that hold a weight matrix get a counting `forward`. Enter
     the meter before a method is applied and leave it after: then the counting `forward` is innermost, and a module that
     the method passes over is not counted. What a part computes itself, outside of its counted children, is measured
-    and added too. What a method computes outside of the transformer's own `forward` is not seen.
+    and added too. Modules of a method's own are counted where it has made them children of the transformer; what else
+    it computes outside of the transformer's own `forward` is not seen.
     """
 
     def __init__(self, transformer: nn.Module, family: Family) -> None:
         """Prepare to count a transformer of this family; nothing is changed until the meter is entered."""
         self._root = transformer
         self._parts = list(_parts(transformer, family))
+        self._children = frozenset(transformer.children())
+        self._guests: dict[nn.Module, Mapping[str, Any]] = {}
         self._replaced: list[tuple[nn.Module, Mapping[str, Any]]] = []
         self._counter: FlopCounterMode | None = None
         self._unseen: set[str] = set()
@@ -94,10 +97,21 @@ class FlopMeter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Take every counting `forward` off again."""
-        for module, before in reversed(self._replaced):
-            vars(module).pop("forward", None)
-            vars(module).update(before)
+        for module, before in (*reversed(self._replaced), *self._guests.items()):
+            _put_back(module, before)
         self._replaced.clear()
+        self._guests.clear()
+
+    def _meet_guests(self) -> None:
+        """Count the children a method has given the transformer, as parts; no longer those it has taken back."""
+        present = [child for child in self._root.children() if child not in self._children]
+        for gone in self._guests.keys() - set(present):
+            _put_back(gone, self._guests.pop(gone))
+        for guest in present:
+            if guest not in self._guests:
+                own = vars(guest)
+                self._guests[guest] = {"forward": own["forward"]} if "forward" in own else {}
+                own["forward"] = self._counted(guest, guest.forward)
 
     def _counted(self, module: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
         """The `forward` of a part that also adds what the part does itself."""
@@ -118,6 +132,7 @@ class FlopMeter:
     def _counted_root(self, forward: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(forward)
         def counted(*args: Any, **kwargs: Any) -> Any:
+            self._meet_guests()
             before = self._total
             output = forward(*args, **kwargs)
             key = _key(args, kwargs)
@@ -172,6 +187,12 @@ def _key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
     # By all tensors, not only the first: cross-attention also costs by the length of the text.
     values = (*args, *kwargs.values()) if kwargs else args
     return tuple([value.shape if isinstance(value, torch.Tensor) else None for value in values])
+
+
+def _put_back(module: nn.Module, before: Mapping[str, Any]) -> None:
+    """Give a module the `forward` again that it had of its own, if any."""
+    vars(module).pop("forward", None)
+    vars(module).update(before)
 
 
 def _parts(transformer: nn.Module, family: Family) -> Iterator[nn.Module]:

@@ -71,6 +71,8 @@ class Family(ABC):
     """Arguments of the transformer that hold both halves along their first dimension."""
     needs_image: ClassVar[bool] = False
     """Whether a video begins with a given image."""
+    takes_conditions: ClassVar[bool] = False
+    """Whether `time_embedding` is known, so that distilled students of the family can be told guidance and r."""
     latent_layout: ClassVar[str] = "BCFHW"
     """Dimensions of the transformer's output, for methods that look at its frames."""
     float32_components: ClassVar[tuple[str, ...]] = ()
@@ -183,6 +185,21 @@ class Family(ABC):
         Raises:
             ValueError: `kind` is not one of `signals`.
         """
+
+    def time_embedding(self, transformer: nn.Module) -> nn.Module:
+        """The diffusers `TimestepEmbedding` of the denoised video's timestep, called once a transformer call.
+
+        It takes a sinusoid `(batch, frequencies)` of the timestep and yields a vector `(batch, width)` that modulates
+        every block; what a distilled student is told beside the timestep is added to it.
+
+        Raises:
+            ValueError: the family has none, or none that is known; see `takes_conditions`.
+        """
+        raise ValueError(f"no time embedding of {self.name} is known, to which conditions of a student could be added")
+
+    def guidance_embedder(self, transformer: nn.Module) -> nn.Module | None:
+        """The `TimestepEmbedding` of the transformer's own argument `guidance`; None where it takes none."""
+        return None
 
     @abstractmethod
     def scheduled(self, pipeline: Any, sampling: Sampling) -> AbstractContextManager[None]:

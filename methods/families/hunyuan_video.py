@@ -50,6 +50,7 @@ class HunyuanVideo(Family):
     )
     signals: ClassVar[tuple[str, ...]] = ("modulated_hidden", "temb")
     block_streams: ClassVar[tuple[str, ...]] = STREAMS
+    takes_conditions: ClassVar[bool] = True
 
     def load(self, model: str, *, revision: str | None, dtype: str, device: str) -> Any:
         """See `Family.load`. The autoencoder decodes in tiles, as upstream does by default.
@@ -180,6 +181,19 @@ class HunyuanVideo(Family):
         if kind == "temb":
             return Signal(transformer.get_submodule("time_text_embed"), "output", lambda output: output[0])
         raise ValueError(f"signal is {kind!r}; hunyuan_video has {', '.join(self.signals)}")
+
+    def time_embedding(self, transformer: nn.Module) -> nn.Module:
+        """See `Family.time_embedding`. The text refiner has a time embedding of its own, which sees the timestep only.
+
+        Guidance and pooled text are embedded beside this one and added after.
+        """
+        return transformer.get_submodule("time_text_embed.timestep_embedder")
+
+    def guidance_embedder(self, transformer: nn.Module) -> nn.Module | None:
+        """See `Family.guidance_embedder`; None where the configuration has `guidance_embeds` false."""
+        embedding: Any = transformer.get_submodule("time_text_embed")
+        embedder: nn.Module | None = embedding.guidance_embedder
+        return embedder
 
     def scheduled(self, pipeline: Any, sampling: Sampling) -> AbstractContextManager[None]:
         """See `Family.scheduled`. The model's own scheduler comes back on leaving.

@@ -13,8 +13,9 @@ INTRODUCTION = """\
 Written by the conformance run (`pytest tests/conformance --matrix docs/methods.md`): each method on a tiny, randomly
 initialised pipeline of each architecture's own diffusers classes. *works* means: its identity setting makes the very
 video the original makes, bit for bit; an active one computes less and changes the video; decisions and counted work are
-those that happened; failing midway rolls back; leaving restores everything; and a second video equals a fresh one. It
-says nothing about quality at real size: the big models were not run here."""
+those that happened; failing midway rolls back; leaving restores everything; and a second video equals a fresh one. A
+distilled method, which has no identity, runs with random weights. It says nothing about quality at real size: the big
+models were not run here."""
 
 
 @dataclass

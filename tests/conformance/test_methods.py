@@ -27,13 +27,13 @@ class InterruptionError(Exception):
 
 
 @pytest.fixture
-def active(method_type, family) -> Method:
-    """A setting that does something, or the original's only one."""
+def active(method_type, family, tiny_pipeline, tmp_path) -> Method:
+    """A setting that does something, or the original's only one; with random weights where it needs its own."""
     method = tried(method_type, family)
     reason = method.unsupported(family)
     if reason is not None:
         pytest.skip(reason)
-    return method
+    return method_type.conformance_weights(family, tiny_pipeline(family), tmp_path) or method
 
 
 @pytest.fixture
@@ -83,11 +83,12 @@ def test_identity_equals_the_original_bit_for_bit(method_type, family, pipeline,
         assert {decision.action for decision in applied.decisions()} == {"compute"}
 
 
-def test_active_setting_changes_the_video_and_lowers_the_work(method_type, family, pipeline, generate):
+def test_active_setting_changes_the_video_and_lowers_the_work(method_type, family, pipeline, generate, tmp_path):
     sampling = family.tiny_sampling()
     method = method_type.conformance_active(sampling)
     if method is None or method.unsupported(family):
         pytest.skip("no active setting here")
+    method = method_type.conformance_weights(family, pipeline, tmp_path) or method
     with FlopMeter(family.transformer(pipeline), family) as meter:
         expected = generate(pipeline, family, sampling)
         full = meter.denoiser_flops()

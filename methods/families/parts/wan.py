@@ -41,6 +41,7 @@ class WanFamily(Family):
 
     guidance: ClassVar[Guidance] = "sequential"
     signals: ClassVar[tuple[str, ...]] = ("temb", "timestep_proj")
+    takes_conditions: ClassVar[bool] = True
     float32_components: ClassVar[tuple[str, ...]] = ("vae",)
     """Components that stay in float32 whatever type is asked for, as upstream keeps them."""
 
@@ -116,6 +117,10 @@ class WanFamily(Family):
         if kind == "timestep_proj":
             return Signal(transformer.get_submodule("condition_embedder"), "output", lambda output: output[1])
         raise ValueError(f"signal is {kind!r}; {self.name} has {', '.join(self.signals)}")
+
+    def time_embedding(self, transformer: nn.Module) -> nn.Module:
+        """See `Family.time_embedding`."""
+        return transformer.get_submodule("condition_embedder.time_embedder")
 
     def scheduled(self, pipeline: Any, sampling: Sampling) -> AbstractContextManager[None]:
         """See `Family.scheduled`.

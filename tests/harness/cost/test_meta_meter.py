@@ -101,6 +101,32 @@ def test_torchs_own_hooks_are_seen(stack, hook):
 
 
 @torch.no_grad()
+def test_a_child_lent_by_a_method_is_counted_and_not_run_twice(stack):
+    class Lending(Stack):
+        def forward(self, hidden):
+            return self.lent(hidden) if hasattr(self, "lent") else super().forward(hidden)
+
+    with torch.device("meta"):
+        stack, lent = Lending(), Block()
+    with MetaFlopMeter(stack, StackFamily()) as meter:
+        stack(hidden())
+        for _ in range(2):
+            stack.add_module("lent", lent)
+            meter.look()
+            meter.reset()
+            stack(hidden())
+            stack(hidden())
+            assert meter.denoiser_flops() == 2 * 3 * LINEAR
+            del stack._modules["lent"]
+            meter.look()
+            meter.reset()
+            stack(hidden())
+            assert meter.denoiser_flops() == 6 * LINEAR
+        # Once each time it is lent: what it costs is let go of with it.
+        assert lent.runs == 2
+
+
+@torch.no_grad()
 def test_everything_runs_where_that_is_asked_for(stack):
     with MetaFlopMeter(stack, StackFamily()) as meter:
         stack(hidden())

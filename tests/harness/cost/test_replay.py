@@ -43,13 +43,14 @@ def generate(pipeline, family, sampling):
 @pytest.mark.parametrize("method_name", METHODS)
 @pytest.mark.parametrize("family_name", FAMILIES)
 @torch.no_grad()
-def test_a_price_is_what_a_video_takes(family_name, method_name, tiny_pipeline, meta_model):
+def test_a_price_is_what_a_video_takes(family_name, method_name, tiny_pipeline, meta_model, tmp_path):
     family, sampling = FAMILIES[family_name], FAMILIES[family_name].tiny_sampling()
     method = tried(METHODS[method_name], family)
     reason = method.unsupported(family)
     if reason is not None:
         pytest.skip(reason)
     pipeline = tiny_pipeline(family)
+    method = METHODS[method_name].conformance_weights(family, pipeline, tmp_path) or method
     sampling = method.sampling(sampling)
     with FlopMeter(family.transformer(pipeline), family) as meter, family.scheduled(pipeline, sampling):
         generate(pipeline, family, sampling)

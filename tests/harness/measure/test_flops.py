@@ -234,3 +234,59 @@ class TestMeasureCall:
         )
         assert flops == 0
         assert unseen == ()
+
+
+class WithGuest(nn.Module):
+    """A transformer that asks a child it was lent, if there is one, in place of its blocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList([Loose(), Loose()])
+
+    def forward(self, hidden):
+        guest = getattr(self, "guest", None)
+        if guest is not None:
+            return guest(hidden)
+        for block in self.blocks:
+            hidden = block(hidden)
+        return hidden
+
+
+class TestGuests:
+    """Children that a method lends the transformer while it is in force."""
+
+    @pytest.fixture
+    def stack(self):
+        return WithGuest()
+
+    @torch.no_grad()
+    @pytest.mark.parametrize("first", ["without guest", "with guest"])
+    def test_are_told_apart_from_calls_without_though_arguments_are_shaped_alike(self, stack, family, first):
+        hidden, guest = torch.zeros(5, 8), nn.Linear(8, 8)
+        with FlopMeter(stack, family) as meter:
+            counts = {"without guest": [], "with guest": []}
+            for _ in range(3):
+                for state in counts if first == "without guest" else reversed(counts):
+                    if state == "with guest":
+                        stack.add_module("guest", guest)
+                    meter.reset()
+                    stack(hidden)
+                    counts[state].append(meter.denoiser_flops())
+                    stack._modules.pop("guest", None)
+        assert counts == {"without guest": [2 * BLOCK] * 3, "with guest": [LINEAR] * 3}
+
+    @torch.no_grad()
+    def test_are_let_go_of(self, stack, family):
+        hidden, guest = torch.zeros(5, 8), nn.Linear(8, 8)
+        with FlopMeter(stack, family) as meter:
+            stack.add_module("guest", guest)
+            stack(hidden)
+            assert "forward" in vars(guest)
+            del stack._modules["guest"]
+            stack(hidden)
+            assert "forward" not in vars(guest)
+            stack.add_module("guest", guest)
+            meter.reset()
+            stack(hidden)
+            assert meter.denoiser_flops() == LINEAR
+        assert "forward" not in vars(guest)

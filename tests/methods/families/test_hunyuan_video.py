@@ -233,6 +233,23 @@ def test_frames_of_tokens(tiny_pipeline):
     assert family.token_frames(transformer, call.arguments["hidden_states"]) == 4
 
 
+def test_the_time_embedding_makes_a_vector_once_a_call(generate):
+    family, pipeline, seen = HunyuanVideo(), HunyuanVideo().tiny(0), []
+    transformer = pipeline.transformer
+    embedding = family.time_embedding(transformer)
+    handle = embedding.register_forward_hook(lambda module, args, output: seen.append((args[0].shape, output.shape)))
+    try:
+        generate(pipeline, family)
+    finally:
+        handle.remove()
+    width = transformer.config.num_attention_heads * transformer.config.attention_head_dim
+    assert seen == [((1, embedding.linear_1.in_features), (1, width))] * 12
+    assert family.takes_conditions
+    assert family.guidance_embedder(transformer) is transformer.time_text_embed.guidance_embedder is not None
+    transformer.time_text_embed.guidance_embedder = None
+    assert family.guidance_embedder(transformer) is None
+
+
 def test_unknown_names_are_refused(tiny_pipeline):
     with pytest.raises(ValueError, match="signal is 'emb'; hunyuan_video has modulated_hidden, temb"):
         HunyuanVideo().modulated_input(tiny_pipeline(HunyuanVideo()).transformer, "emb")

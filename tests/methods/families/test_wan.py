@@ -176,6 +176,21 @@ def test_modules_of_all_blocks_in_order(tiny_pipeline):
     assert all(one.module.is_cross_attention == (one.kind == "cross_attention") for one in cached[:2])
 
 
+def test_the_time_embedding_makes_a_vector_once_a_call(generate, tiny_pipeline):
+    family, pipeline, seen = Wan(), tiny_pipeline(Wan()), []
+    transformer = pipeline.transformer
+    embedding = family.time_embedding(transformer)
+    handle = embedding.register_forward_hook(lambda module, args, output: seen.append((args[0].shape, output.shape)))
+    try:
+        generate(pipeline, family)
+    finally:
+        handle.remove()
+    width = transformer.config.num_attention_heads * transformer.config.attention_head_dim
+    assert seen == [((1, embedding.linear_1.in_features), (1, width))] * 12
+    assert family.takes_conditions
+    assert family.guidance_embedder(transformer) is None
+
+
 def test_unknown_names_are_refused(tiny_pipeline):
     with pytest.raises(ValueError, match="signal is 'emb'; wan has temb, timestep_proj"):
         Wan().modulated_input(tiny_pipeline(Wan()).transformer, "emb")
