@@ -88,7 +88,7 @@ def plan(
             "row": row.name,
             "family": row.model.family,
             "method": row.method_name,
-            "config": row.method.config(),
+            "config": row.config,
             "cells": made.cells_a_row if row.skip_reason is None else 0,
             "skip_reason": row.skip_reason,
         }

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.calibrate.use import UsedCalibration, used_calibration
 from harness.discovery import code_hash
@@ -18,6 +18,7 @@ from harness.errors import SuiteError, nearest
 from harness.images import FirstFrame
 from harness.planning.images import planned_first_frames
 from harness.planning.models import model_of, shown_model
+from harness.planning.rungs import identity, rung_folders, with_rungs
 from harness.planning.stated import (
     StatedRow,
     baseline_names,
@@ -26,7 +27,7 @@ from harness.planning.stated import (
     row_label,
     stated_rows,
 )
-from harness.planning.variants import plain, row_name, variants
+from harness.planning.variants import row_name, variants
 from harness.records import CellKey, RowManifest, SuiteManifest, canonical_hash
 from harness.seeds import seed_of
 from harness.suite import LoadedSuite
@@ -53,6 +54,8 @@ class Row:
     fingerprint: str
     method_name: str
     method: Method
+    config: dict[str, Any]
+    """The method's, as cells are filed under it: hashes stand for folders of weights."""
     sampling: Sampling
     """The sampling really used."""
     code: str
@@ -97,7 +100,7 @@ class Plan:
             model_fingerprint=row.fingerprint,
             dtype=row.model.dtype,
             method=row.method_name,
-            config=plain(row.method.config()),
+            config=row.config,
             code=row.code,
             sampling=asdict(row.sampling),
             prompt=self.loaded.prompts[prompt_index],
@@ -139,6 +142,7 @@ class Plan:
                     expected_cost=row.expected_cost,
                     keep_lossless=suite.image_set is not None,
                     first_frame=row.first_frames[prompt_index] if row.first_frames else None,
+                    rungs=tuple(rung_folders(row.method).items()),
                 )
 
     def manifest(self) -> SuiteManifest:
@@ -164,7 +168,7 @@ class Plan:
             model=shown_model(row.model.model),
             family=row.model.family,
             method=row.method_name,
-            config=plain(row.method.config()),
+            config=row.config,
             sampling=asdict(row.sampling),
             baseline=row.baseline,
             skip_reason=row.skip_reason,
@@ -196,7 +200,9 @@ def make_plan(loaded: LoadedSuite) -> Plan:
                 where = loaded.where("methods", index, "models")
                 raise SuiteError(f"{where}: unknown model {label!r}{nearest(label, models)}")
         calibration = used_calibration(loaded, index, entry)
-        configured = list(variants(loaded, index, entry, calibration))
+        configured = [
+            (given, with_rungs(loaded, index, method)) for given, method in variants(loaded, index, entry, calibration)
+        ]
         labels = [label for label in models if entry.models is None or label in entry.models]
         check_statements(loaded, index, entry, [method for _, method in configured], len(configured) * len(labels))
         for label in labels:
@@ -234,23 +240,24 @@ def _row(
     method_name: str,
     method: Method,
 ) -> Row:
-    sampling = method.sampling(default)
-    identity = {
+    sampling, config = method.sampling(default), identity(method)
+    identified = {
         "family": spec.family,
         "fingerprint": fingerprint,
         "dtype": spec.dtype,
         "method": method_name,
-        "config": plain(method.config()),
+        "config": config,
         "sampling": asdict(sampling),
     }
     return Row(
         name=name,
-        row_key=canonical_hash(identity),
+        row_key=canonical_hash(identified),
         index=index,
         model=spec,
         fingerprint=fingerprint,
         method_name=method_name,
         method=method,
+        config=config,
         sampling=sampling,
         code=code_hash(method_name, spec.family),
         baseline=None,

@@ -18,6 +18,7 @@ from harness.measure.flops import FlopMeter
 from harness.measure.memory import PeakMemory
 from harness.measure.stages import StageFlops, Stages, count_stages, first_steps, watch_stages
 from harness.metrics.base import Frames
+from harness.planning.rungs import rung_hash
 from harness.records import DecisionRecord, Flops, Latency, Memory
 from harness.task import CellTask, ModelSpec
 from harness.tiny import is_tiny, tiny_pipeline
@@ -104,7 +105,7 @@ class Resident:
         if self._applied is not None and self._row_key == task.row_key:
             return self._applied
         self.leave_row()
-        method = load_method(task.key.method)(**_as_config(task.key.config))
+        method = load_method(task.key.method)(**_as_config(task.key.config) | _rungs(task))
         shape, image = _shape_of(sampling), _first_frame(task, sampling)
         short = replace(sampling, num_inference_steps=min(WARM_UP_STEPS, sampling.num_inference_steps))
         if shape not in self._stage_flops:
@@ -148,6 +149,18 @@ def _pipeline(family: Family, spec: ModelSpec, device: str) -> Any:
 
 def _first_frame(task: CellTask, sampling: Sampling) -> Any:
     return task.first_frame and open_first_frame(task.first_frame, sampling.width, sampling.height)
+
+
+def _rungs(task: CellTask) -> dict[str, str]:
+    """The folders of the task's rungs.
+
+    Raises:
+        ModelError: what is in one is not what was planned.
+    """
+    for field, folder in task.rungs:
+        if rung_hash(folder) != task.key.config[field]:
+            raise ModelError(f"rung {folder} has changed since the suite was planned; plan it again")
+    return dict(task.rungs)
 
 
 def _shape_of(sampling: Sampling) -> tuple[Any, ...]:

@@ -48,6 +48,8 @@ class CellTask:
     """Whether the lossless copy stays once the cell is scored: metrics of whole rows read it."""
     first_frame: FirstFrame | None = None
     """The image the video begins with, where the family needs one."""
+    rungs: tuple[tuple[str, str], ...] = ()
+    """Folders of trained weights by the method's field; in `key.config` stands what is in them."""
 
     def record(self, status: Status, *, attempt: int, started_at: float, worker: str, **measured: Any) -> CellRecord:
         """The record of an attempt at this cell that ends now; `measured` are further fields of it."""
