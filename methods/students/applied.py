@@ -14,7 +14,6 @@ from torch.utils.hooks import RemovableHandle
 from methods.base import MethodError
 from methods.families.base import Family
 from methods.hooks import AppliedHooks, Call
-from methods.hooks.own_modules import attach_own_module
 from methods.students.conditioning import (
     TIMESTEPS,
     Conditioning,
@@ -70,7 +69,6 @@ class AppliedStudent(AppliedHooks):
             check_prefixes(tensors, (TRANSFORMER, CONDITIONING), folder)
             load_strictly(conditioning, under(tensors, CONDITIONING), folder)
             self._weights.replace(self.transformer, under(tensors, TRANSFORMER), folder)
-        attach_own_module(self, "student_conditioning", conditioning)
         self._handle = attach(conditioning, time_embedding, lambda: self._conditions)
 
     def begin_call(self, call: Call) -> None:

@@ -137,9 +137,7 @@ def test_in_bfloat16_weights_are_cast_and_embedders_are_not(generate, write_rand
     pipeline.text_encoder.to(torch.bfloat16)
     types = {name: value.dtype for name, value in pipeline.transformer.state_dict().items()}
     with AppliedStudent(pipeline, family, source(tmp_path)).install():
-        found = {name: value.dtype for name, value in pipeline.transformer.state_dict().items()}
-        assert {name: found.pop(name) for name in types} == types
-        assert set(found.values()) == {torch.float32}
+        assert {name: value.dtype for name, value in pipeline.transformer.state_dict().items()} == types
         assert generate(pipeline, family, one_call(family)).isfinite().all()
 
 
