@@ -226,8 +226,8 @@ def test_a_family_without_modules_is_refused(active, family, pipeline, attribute
     before = attributes_of(family.transformer(pipeline))
     monkeypatch.setattr(type(family), "block_lists", lambda self, transformer: [])
     monkeypatch.setattr(type(family), "cached_modules", lambda self, transformer: [])
-    with pytest.raises(NothingHookedError):
-        active.apply(pipeline, family)
+    with pytest.raises(NothingHookedError), active.apply(pipeline, family):
+        pass
     assert attributes_of(family.transformer(pipeline)) == before
 
 
