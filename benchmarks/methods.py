@@ -26,7 +26,13 @@ if Path(sys.path[0]) == Path(__file__).parent:
 
 import diffusers
 import torch
-from diffusers import FirstBlockCacheConfig, MagCacheConfig, PyramidAttentionBroadcastConfig, TaylorSeerCacheConfig
+from diffusers import (
+    FasterCacheConfig,
+    FirstBlockCacheConfig,
+    MagCacheConfig,
+    PyramidAttentionBroadcastConfig,
+    TaylorSeerCacheConfig,
+)
 
 from harness.discovery import load_family
 from harness.environment import describe_environment
@@ -34,6 +40,7 @@ from harness.measure.flops import FlopMeter
 from harness.measure.memory import PeakMemory
 from methods.base import Method, Sampling
 from methods.families.base import Family
+from methods.fastercache import FasterCache
 from methods.first_block_cache import FirstBlockCache
 from methods.magcache import MagCache
 from methods.pab import Pab
@@ -153,6 +160,19 @@ def pairs() -> list[Pair]:
             ),
         ),
     ]
+    found.append(
+        Pair(
+            "fastercache, diffusers (cogvideox)",
+            "cogvideox",
+            FasterCache(preset="diffusers"),
+            by_diffusers(
+                lambda pipeline: FasterCacheConfig(
+                    tensor_format=load_family("cogvideox").latent_layout,
+                    current_timestep_callback=lambda: pipeline.current_timestep,
+                )
+            ),
+        )
+    )
     try:
         import cache_dit  # noqa: F401
     except ImportError:
