@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from methods.base import Applied, Method, Sampling
 from methods.families.base import Family
-from methods.students.applied import StudentSource
+from methods.students.applied import NOWHERE_TO_TELL, StudentSource
 from methods.students.attached_predictor import (
     AppliedPredictor,
     AppliedStudentWithPredictor,
@@ -82,7 +82,7 @@ class Disca(Method):
     def unsupported(self, family: Family) -> str | None:
         """A stack no predictor fits; or a student of a family whose time embedding is not known."""
         if self.student_weights is not None and not family.takes_conditions:
-            return "where a distilled student would be told guidance and time is not known for this architecture"
+            return NOWHERE_TO_TELL
         return unsupported_predictor(family)
 
     def sampling(self, default: Sampling) -> Sampling:

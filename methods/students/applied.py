@@ -27,6 +27,8 @@ from methods.students.student import CONDITIONING, TRANSFORMER, conditioning_of
 from methods.students.weights import ReplacedWeights
 
 _EULER = "FlowMatchEulerDiscreteScheduler"
+NOWHERE_TO_TELL = "where a distilled student would be told guidance and time is not known for this architecture"
+"""Why a family that does not take conditions cannot run a student."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import torch
 
 from methods.base import Applied, Method, Sampling
 from methods.families.base import Family
-from methods.students.applied import AppliedStudent, StudentSource
+from methods.students.applied import NOWHERE_TO_TELL, AppliedStudent, StudentSource
 from methods.students.conditioning import ConditioningConfig, SecondTime
 from methods.students.student import Student, write_student
 
@@ -48,7 +48,7 @@ class StudentMethod(Method):
         """A family whose time embedding is not known."""
         if family.takes_conditions:
             return None
-        return "where a distilled student would be told guidance and time is not known for this architecture"
+        return NOWHERE_TO_TELL
 
     def sampling(self, default: Sampling) -> Sampling:
         """One call a step: no classifier-free guidance, since the student is told the scale."""
