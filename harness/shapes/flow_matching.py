@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,8 @@ class DenoiserTraining:
     training_shift: float = 2.0
     seed: int = 0
     checkpoint_every: int = 250
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    """Of activations. On a CPU without bfloat16 arithmetic float32 is the faster one."""
 
 
 class JointDenoiser(nn.Module, ABC):
@@ -61,6 +63,26 @@ TrainedDenoiser = TypeVar("TrainedDenoiser", bound=JointDenoiser)
 DrawLatents = Callable[[int, torch.Generator], tuple[Tensor, Sequence[str]]]
 """A batch of that size: clean latents of mean 0 and spread 1, `(batch, channels, frames, h, w)`, and captions."""
 
+
+@dataclass(frozen=True)
+class Examples:
+    """Noisy latents `(batch, channels, frames, h, w)`, their levels `(batch,)`, the velocity to learn, and captions."""
+
+    noisy: Tensor
+    sigma: Tensor
+    velocity: Tensor
+    captions: tuple[str, ...]
+
+    def draw(self, batch_size: int, generator: torch.Generator) -> Examples:
+        """Some of them, drawn with replacement, in float32."""
+        chosen = torch.randint(len(self.captions), (batch_size,), generator=generator)
+        captions = tuple(self.captions[index] for index in chosen.tolist())
+        return Examples(self.noisy[chosen].float(), self.sigma[chosen].float(), self.velocity[chosen].float(), captions)
+
+
+DrawExamples = Callable[[int, torch.Generator], Examples]
+"""A batch of that size."""
+
 Report = Callable[[int, float, float], None]
 """Called with the steps done, the seconds spent on them, and the mean loss since the last call."""
 
@@ -73,10 +95,38 @@ def sample_sigma(batch_size: int, shift: float, generator: torch.Generator) -> T
     return shift * level / (1 + (shift - 1) * level)
 
 
+def noisy_examples(
+    latents: Tensor, captions: Sequence[str], caption_dropout: float, shift: float, generator: torch.Generator
+) -> Examples:
+    """Clean latents with noise added, to be taken away again: the velocity is `noise - x_0`."""
+    drop = torch.rand(len(latents), generator=generator) < caption_dropout
+    said = tuple("" if dropped else caption for caption, dropped in zip(captions, drop.tolist(), strict=True))
+    noise = torch.randn(latents.shape, generator=generator)
+    sigma = sample_sigma(len(latents), shift, generator)
+    level = sigma[:, None, None, None, None]
+    return Examples((1 - level) * latents + level * noise, sigma, noise - latents, said)
+
+
 def train_by_flow_matching(
     config: DenoiserTraining,
     make_denoiser: Callable[[], TrainedDenoiser],
     draw: DrawLatents,
+    work: Path,
+    report: Report | None = None,
+) -> TrainedDenoiser:
+    """`train_denoiser_on` the noisy examples of clean latents."""
+
+    def examples(batch_size: int, generator: torch.Generator) -> Examples:
+        latents, captions = draw(batch_size, generator)
+        return noisy_examples(latents, captions, config.caption_dropout, config.training_shift, generator)
+
+    return train_denoiser_on(config, make_denoiser, examples, work, report)
+
+
+def train_denoiser_on(
+    config: DenoiserTraining,
+    make_denoiser: Callable[[], TrainedDenoiser],
+    draw: DrawExamples,
     work: Path,
     report: Report | None = None,
 ) -> TrainedDenoiser:
@@ -104,16 +154,11 @@ def train_by_flow_matching(
             remaining = 1 - done / config.steps
             rate = min(1.0, (done + 1) / 300, remaining / config.cooldown + 0.01)
             optimizer.set_lr(config.learning_rate * rate)
-            latents, captions = draw(config.batch_size, generator)
-            drop = torch.rand(config.batch_size, generator=generator) < config.caption_dropout
-            captions = ["" if dropped else caption for caption, dropped in zip(captions, drop.tolist(), strict=True)]
-            text = denoiser.tokenize(captions)
-            noise = torch.randn(latents.shape, generator=generator)
-            sigma = sample_sigma(config.batch_size, config.training_shift, generator)
-            level = sigma[:, None, None, None, None]
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                velocity = denoiser((1 - level) * latents + level * noise, sigma, *text)
-            loss = (velocity.float() - (noise - latents)).pow(2).mean()
+            batch = draw(config.batch_size, generator)
+            text = denoiser.tokenize(list(batch.captions))
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
+                velocity = denoiser(batch.noisy, batch.sigma, *text)
+            loss = (velocity.float() - batch.velocity).pow(2).mean()
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)

@@ -35,7 +35,8 @@ class Trained:
 class LoopConfig:
     """How long and on what.
 
-    The learning rate rises linearly over `warmup_iterations` and is constant after. `precision` is that of
+    The learning rate rises linearly over `warmup_iterations`, is constant after, and falls linearly to nothing over the
+    last `cooldown_iterations`. `precision` is that of
     activations under autocast; weights, gradients and optimiser states are in float32 always. `gradient_clip_norm`
     None leaves gradients as they are. `device` is `auto` for what accelerate finds or `cpu`.
     """
@@ -43,6 +44,7 @@ class LoopConfig:
     iterations: int
     seed: int = 0
     warmup_iterations: int = 0
+    cooldown_iterations: int = 0
     gradient_clip_norm: float | None = 1.0
     precision: Literal["float32", "bfloat16"] = "float32"
     checkpoint_every: int = 250
@@ -53,6 +55,12 @@ class LoopConfig:
         for name in ("iterations", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give at least 1")
+
+    def share_of_rate(self, iteration: int) -> float:
+        """Of the learning rate, in (0, 1], that the iteration with this index from 0 takes."""
+        rising = (iteration + 1) / self.warmup_iterations if self.warmup_iterations else 1.0
+        falling = (self.iterations - iteration) / self.cooldown_iterations if self.cooldown_iterations else 1.0
+        return min(1.0, rising, falling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,10 @@ class Progress:
 
 
 Losses = Callable[[Mapping[str, nn.Module], Any, torch.Generator, int], LossValues]
-"""Of the modules by name, a batch, the iteration's generator and its index from 0."""
+"""Of the modules by name, a batch, the iteration's generator and its index from 0.
+
+Where an average of a module's weights is kept, it is among the modules as `<name>.average`.
+"""
 
 Batches = Callable[[torch.Generator], Any]
 """A batch drawn with this generator: a nest of tuples and dictionaries of tensors, on any device."""
@@ -167,6 +178,7 @@ class _Training:
         self._prepared: dict[str, nn.Module] = {
             name: self._accelerator.prepare(one.module) for name, one in trained.items()
         }
+        self._seen = self._prepared | {f"{name}.average": average for name, average in self._averages.items()}
 
     def run(self) -> dict[str, nn.Module]:
         """See `train`."""
@@ -190,7 +202,7 @@ class _Training:
             self._accelerator.device.type, torch.bfloat16, enabled=self._config.precision == "bfloat16"
         ):
             # Losses draw from the same generator, after the batch.
-            found = self._losses(self._prepared, batch, generator, iteration)
+            found = self._losses(self._seen, batch, generator, iteration)
         values = {name: float(value.detach()) for name, value in {**found.logged, **found.minimized}.items()}
         for name, value in values.items():
             if not math.isfinite(value):
@@ -212,8 +224,7 @@ class _Training:
     def _step(self, name: str, iteration: int) -> float:
         one, optimizer, limit = self._trained[name], self._optimizers[name], self._config.gradient_clip_norm
         norm = nn.utils.clip_grad_norm_(one.module.parameters(), math.inf if limit is None else limit)
-        warmup = self._config.warmup_iterations
-        rate = one.learning_rate * min(1.0, (iteration + 1) / warmup if warmup else 1.0)
+        rate = one.learning_rate * self._config.share_of_rate(iteration)
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.step()
@@ -232,6 +243,7 @@ class _Training:
         return {
             "seed": config.seed,
             "warmup_iterations": config.warmup_iterations,
+            "cooldown_iterations": config.cooldown_iterations,
             "gradient_clip_norm": config.gradient_clip_norm,
             "precision": config.precision,
             "processes": self._accelerator.num_processes,

@@ -48,7 +48,7 @@ EMBEDDED_AUTOENCODER = Path(__file__).parents[1] / "model" / "vae"
 class Teacher(JointDenoiser):
     """Transformer and both text encoders, trained together."""
 
-    def __init__(self, z_dim: int = 32, heads: int = 4, head_dim: int = 32) -> None:
+    def __init__(self, z_dim: int = 32, heads: int = 3, head_dim: int = 32) -> None:
         super().__init__()
         self.tokenizer = build_llama_tokenizer()
         self.tokenizer_2 = build_tokenizer()

@@ -13,25 +13,38 @@ from pathlib import Path
 
 import torch
 
-from harness.shapes.flow_matching import DenoiserTraining, Report, train_by_flow_matching
+from harness.shapes.flow_matching import DenoiserTraining, Report, train_denoiser_on
 from harness.shapes.ladder.latents import remembered_clips
 from harness.shapes.ladder.model import Teacher, build_pipeline, embedded_autoencoder
+from harness.shapes.ladder.taught import remembered_examples
 from harness.shapes.pipeline_folder import write_pipeline
 
 
 @dataclass(frozen=True)
 class TeacherTraining:
-    """Clips rendered beforehand, of which steps draw their batches, and the training on them."""
+    """Clips rendered beforehand, noisy ones of them as the embedded model sees them, and the training on those."""
 
-    clips: int = 60_000
+    clips: int = 40_000
     clip_seed: int = 1
-    denoiser: DenoiserTraining = field(default_factory=lambda: DenoiserTraining(steps=6000, checkpoint_every=100))
+    examples: int = 32_000
+    example_seed: int = 2
+    denoiser: DenoiserTraining = field(
+        default_factory=lambda: DenoiserTraining(steps=5600, batch_size=32, checkpoint_every=100, precision="float32")
+    )
 
 
 def train_teacher(config: TeacherTraining, work: Path, report: Report | None = None) -> Teacher:
     """Train, or continue from `work`; returns the averaged weights."""
     clips = remembered_clips(work / "clips.safetensors", embedded_autoencoder(), config.clips, config.clip_seed)
-    return train_by_flow_matching(config.denoiser, Teacher, clips.draw, work / "teacher", report)
+    examples = remembered_examples(
+        work / "examples",
+        clips,
+        config.examples,
+        config.example_seed,
+        config.denoiser.caption_dropout,
+        config.denoiser.training_shift,
+    )
+    return train_denoiser_on(config.denoiser, Teacher, examples.draw, work / "teacher", report)
 
 
 def averaged_teacher(work: Path) -> tuple[Teacher, int]:

@@ -97,16 +97,20 @@ def test_another_training_is_not_continued(tmp_path, loop, changed, name):
 def test_the_average_follows_its_decay(tmp_path, loop):
     weights = [line().weight.detach()]
 
+    averages = []
+
     def watch(modules, batch, generator, iteration):
         if iteration:
             weights.append(modules["line"].weight.detach().clone())
+        averages.append(modules["line.average"].weight.clone())
         return squared(modules, batch, generator, iteration)
 
     module = line()
     found = train({"line": Trained(module, 0.05, ema_decay=0.75)}, watch, batches, loop(3), tmp_path)["line"]
     weights.append(module.weight.detach())
     expected = weights[0]
-    for weight in weights[1:]:
+    for seen, weight in zip(averages, weights[1:], strict=True):
+        torch.testing.assert_close(seen, expected)
         expected = 0.75 * expected + 0.25 * weight
     torch.testing.assert_close(found.weight, expected)
     assert found is not module
@@ -145,7 +149,14 @@ class TestTwoPlayers:
         torch.testing.assert_close(two.weight, expected[1], rtol=1e-4, atol=1e-5)
 
 
-def test_the_learning_rate_warms_up(tmp_path, loop):
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"warmup_iterations": 2}, [0, 0.05, 0.1, 0.1, 0.1]),
+        ({"cooldown_iterations": 4}, [0, 0.1, 0.1, 0.075, 0.05]),
+    ],
+)
+def test_the_learning_rate_warms_up_and_cools_down(tmp_path, loop, config, expected):
     steps, last = [], [line().weight.detach().clone()]
 
     def constant(modules, batch, generator, iteration):
@@ -154,8 +165,8 @@ def test_the_learning_rate_warms_up(tmp_path, loop):
         return LossValues({"line": modules["line"].weight.sum()}, {})
 
     trained = {"line": Trained(line(), 0.1)}
-    train(trained, constant, batches, loop(4, warmup_iterations=2), tmp_path)
-    assert steps == pytest.approx([0, 0.05, 0.1, 0.1], rel=1e-3)
+    train(trained, constant, batches, loop(5, **config), tmp_path)
+    assert steps == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize(("limit", "norm"), [(None, 5.0), (1.0, 5.0)])
