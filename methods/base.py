@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -45,7 +45,9 @@ class Sampling:
 
     `height` and `width` are pixels, `num_frames` counts decoded frames, `flow_shift` is the scheduler's shift of
     the noise schedule, `max_sequence_length` is in text tokens. `true_cfg_scale` is for families that take
-    `guidance_scale` as an embedding: above 1 it runs a second, unconditional call each step beside that.
+    `guidance_scale` as an embedding: above 1 it runs a second, unconditional call each step beside that. `sigmas` are
+    the noise levels, in (0, 1] and descending, at which the steps of a plain Euler solver begin, in place of all that
+    the model's scheduler would do; the last step ends at 0 and `flow_shift` is not applied to them.
     """
 
     num_inference_steps: int
@@ -57,6 +59,19 @@ class Sampling:
     max_sequence_length: int | None = None
     negative_prompt: str = ""
     true_cfg_scale: float | None = None
+    sigmas: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Make a tuple of what JSON reads as a list."""
+        if self.sigmas is not None:
+            object.__setattr__(self, "sigmas", tuple(self.sigmas))
+
+    def as_plain(self) -> dict[str, Any]:
+        """By name; without `sigmas` where there are none, as all samplings were written down before some had any."""
+        plain = asdict(self)
+        if self.sigmas is None:
+            del plain["sigmas"]
+        return plain
 
 
 class Applied(AbstractContextManager["Applied"], ABC):

@@ -8,7 +8,7 @@ from torch import nn
 from methods.base import MethodError
 from methods.families.wan import Wan
 from methods.hooks import AppliedHooks
-from methods.hooks.own_modules import attach_own_module
+from methods.hooks.own_modules import attach_own_module, attach_own_modules
 
 
 class WithOwn(AppliedHooks):
@@ -47,4 +47,19 @@ def test_does_not_hide_what_the_transformer_has(pipeline, attributes_of):
     before = attributes_of(pipeline.transformer)
     with pytest.raises(MethodError, match="WanTransformer3DModel has a 'proj_out' of its own"):
         WithOwn(pipeline, Wan(), "proj_out", nn.Linear(2, 2)).install()
+    assert attributes_of(pipeline.transformer) == before
+
+
+class WithSeveral(WithOwn):
+    def attach_hooks(self):
+        attach_own_modules(self, {"own": self._module, self._name: self._module})
+
+
+def test_several_come_and_go_together(pipeline, attributes_of):
+    before, own = attributes_of(pipeline.transformer), nn.Linear(2, 2)
+    with WithSeveral(pipeline, Wan(), "another", own).install():
+        assert pipeline.transformer.own is pipeline.transformer.another is own
+    assert attributes_of(pipeline.transformer) == before
+    with pytest.raises(MethodError, match="WanTransformer3DModel has a 'proj_out' of its own"):
+        WithSeveral(pipeline, Wan(), "proj_out", own).install()
     assert attributes_of(pipeline.transformer) == before
