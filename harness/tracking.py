@@ -12,26 +12,20 @@ How MLflow 3.17 behaves, and what follows from it:
 - A metric that no longer exists can only be overwritten, with NaN.
 - Parameters are immutable. A row whose parameters changed gets a new run; the old one keeps its numbers and its tag
   `current` becomes `false`.
-- Processes that first touch one SQLite file together break each other's set-up, so the file is prepared aside and
-  linked into place in one step.
 """
 
 from __future__ import annotations
 
-import logging
 import math
-import os
-import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from harness.errors import HarnessError, TrackingError
 from harness.records import SuiteManifest
 from harness.tracking_artifacts import RowArtifacts, fill, fingerprint
+from harness.tracking_client import as_tracking_error, connect, experiment_id, runs_by_tag
 from harness.tracking_row import RowResult, RowState, TrackingSource, row_state
 from harness.tracking_store import TrackingStore, base_url, comparison_link
 
@@ -70,91 +64,27 @@ def track(
     experiment's note, `report_folder` (report.md and figures) an artifact of the originals' runs. Raises TrackingError,
     with what to do, for whatever MLflow answers; nothing in `source` is touched.
     """
-    with _as_tracking_error(manifest.suite, store):
-        client = _client(store)
-        experiment_id = _experiment(client, manifest, store)
-        existing = _runs_by_row_key(client, experiment_id)
+    with as_tracking_error(f"suite {manifest.suite!r}", f"harness track {manifest.suite}", store):
+        client = connect(store)
+        experiment = experiment_id(client, manifest.suite, store)
+        existing = runs_by_tag(client, experiment, "row_key")
         run_ids: dict[str, str] = {}
         for row in manifest.rows:
             state = row_state(manifest, row, source, results[row.row])
             if state is not None:
                 candidates = existing.get(row.row_key, [])
                 run_ids[row.row] = _bring_up_to_date(
-                    client, experiment_id, manifest, state, candidates, source, report_folder
+                    client, experiment, manifest, state, candidates, source, report_folder
                 )
         _retire(client, existing, set(run_ids.values()))
         if report_markdown is not None:
-            _write_note(client, experiment_id, report_markdown)
-    return TrackedSuite(experiment_id, run_ids, comparison_link(base_url(store), experiment_id))
-
-
-@contextmanager
-def _as_tracking_error(suite: str, store: TrackingStore) -> Iterator[None]:
-    """MLflow raises its own, requests' and SQLAlchemy's errors; a run must survive all of them."""
-    try:
-        yield
-    except HarnessError:
-        raise
-    except Exception as error:
-        text = store.without_password(next(iter(str(error).splitlines()), ""))[:200]
-        raise TrackingError(
-            f"MLflow at {store.shown_uri} did not take suite {suite!r} ({type(error).__name__}: {text}); "
-            f"no result is lost, `harness track {suite}` fills the gap"
-        ) from error
-
-
-def _client(store: TrackingStore) -> MlflowClient:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    # By default an unreachable server is tried for minutes, which would hold up the end of a run.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-    from mlflow import MlflowClient
-
-    for name in ("mlflow.store.db.utils", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    path = store.sqlite_path
-    if path is not None and not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as aside:
-            fresh = Path(aside) / path.name
-            MlflowClient(f"sqlite:///{fresh}").search_experiments(max_results=1)
-            # A copy, because MLflow keeps its connection to the file it prepared.
-            ready = shutil.copyfile(fresh, fresh.with_suffix(".ready"))
-            with suppress(FileExistsError):  # another driver was faster, and its file is as good
-                os.link(ready, path)
-    return MlflowClient(store.uri)
-
-
-def _experiment(client: MlflowClient, manifest: SuiteManifest, store: TrackingStore) -> str:
-    found = client.get_experiment_by_name(manifest.suite)
-    if found is None:
-        location = None
-        if store.artifact_folder is not None:
-            store.artifact_folder.mkdir(parents=True, exist_ok=True)
-            location = store.artifact_folder.as_uri()
-        return str(client.create_experiment(manifest.suite, artifact_location=location))
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return str(found.experiment_id)
-
-
-def _runs_by_row_key(client: MlflowClient, experiment_id: str) -> dict[str, list[Run]]:
-    """Newest first. Runs that somebody deleted are not found, and so are made again."""
-    runs: dict[str, list[Run]] = {}
-    token = None
-    while True:
-        page = client.search_runs([experiment_id], order_by=["attributes.start_time DESC"], page_token=token)
-        for run in page:
-            if (row_key := run.data.tags.get("row_key")) is not None:
-                runs.setdefault(row_key, []).append(run)
-        token = page.token
-        if not token:
-            return runs
+            _write_note(client, experiment, report_markdown)
+    return TrackedSuite(experiment, run_ids, comparison_link(base_url(store), experiment))
 
 
 def _bring_up_to_date(
     client: MlflowClient,
-    experiment_id: str,
+    experiment: str,
     manifest: SuiteManifest,
     state: RowState,
     candidates: list[Run],
@@ -167,7 +97,7 @@ def _bring_up_to_date(
     run = next((run for run in candidates if _agrees(run.data.params, state.params)), None)
     if run is None:
         tags = {"row_key": state.row.row_key, "suite": manifest.suite}
-        run = client.create_run(experiment_id, start_time=state.started_ms, tags=tags, run_name=state.row.row)
+        run = client.create_run(experiment, start_time=state.started_ms, tags=tags, run_name=state.row.row)
     run_id = str(run.info.run_id)
     changed = _changed(run.data.metrics, state.result.metrics)
     timestamp_ms = _claim_timestamp_ms(client, run, state.newest_ms) if changed else 0
@@ -225,13 +155,15 @@ def _upload(
     report_folder: Path | None,
 ) -> None:
     """Artifacts go up together, and only when one of them changed. The tag comes last: a broken upload is redone."""
-    first_samples = [state.records.get(cell_id) for cell_id in state.row.cell_ids[:: manifest.samples]]
+    first_ids = [state.row.cell_ids[at] for at in manifest.first_cells()] if state.row.cell_ids else []
+    first_samples = [state.records.get(cell_id) for cell_id in first_ids]
     artifacts = RowArtifacts(
         cells=state.result.cells,
         suite_yaml=manifest.suite_yaml,
         strip=state.result.strip,
         videos=[record.video for record in first_samples if record is not None and record.video is not None],
         report_folder=report_folder if state.row.baseline is None else None,
+        run_id=str(run.info.run_id),
     )
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -250,12 +182,12 @@ def _retire(client: MlflowClient, existing: Mapping[str, list[Run]], current: se
                 client.set_tag(run.info.run_id, "current", "false")
 
 
-def _write_note(client: MlflowClient, experiment_id: str, markdown: str) -> None:
+def _write_note(client: MlflowClient, experiment: str, markdown: str) -> None:
     from mlflow.exceptions import MlflowException
 
     for limit in NOTE_LIMITS:
         try:
-            client.set_experiment_tag(experiment_id, NOTE_TAG, note(markdown, limit))
+            client.set_experiment_tag(experiment, NOTE_TAG, note(markdown, limit))
         except MlflowException:
             if limit == NOTE_LIMITS[-1]:
                 raise

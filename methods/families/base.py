@@ -73,6 +73,11 @@ class Family(ABC):
     """Whether a video begins with a given image."""
     takes_conditions: ClassVar[bool] = False
     """Whether `time_embedding` is known, so that distilled students of the family can be told guidance and r."""
+    untrainable: ClassVar[str | None] = "how its pipeline encodes clips and prompts is not written down here"
+    """Why nothing of it can be trained on clips; None where `clean_latents` and `prompt_arguments` are there."""
+    detail_modules: ClassVar[tuple[str, ...]] = ()
+    """Children of the transformer that DCM's detail expert has copies of: what embeds time and condition, and the
+    output layer. Empty where there can be no such expert, since its steps are those of a flow."""
     latent_layout: ClassVar[str] = "BCFHW"
     """Dimensions of the transformer's output, for methods that look at its frames."""
     float32_components: ClassVar[tuple[str, ...]] = ()
@@ -201,11 +206,29 @@ class Family(ABC):
         """The `TimestepEmbedding` of the transformer's own argument `guidance`; None where it takes none."""
         return None
 
+    def clean_latents(self, pipeline: Any, video: Tensor) -> Tensor:
+        """What the transformer denoises to for a video `(1, 3, frames, height, width)` in [-1, 1]: normalised latents.
+
+        Raises:
+            ValueError: the autoencoder takes no video of this size, or see `untrainable`.
+        """
+        raise ValueError(f"family {self.name} cannot be trained: {self.untrainable}")
+
+    def prompt_arguments(self, pipeline: Any, prompt: str, sampling: Sampling) -> dict[str, Tensor]:
+        """The transformer's arguments beside latents and timestep, as the pipeline makes them for one prompt.
+
+        Of `sampling` counts what is said to the transformer: `max_sequence_length`, an embedded `guidance_scale`.
+
+        Raises:
+            ValueError: see `untrainable`.
+        """
+        raise ValueError(f"family {self.name} cannot be trained: {self.untrainable}")
+
     @abstractmethod
     def scheduled(self, pipeline: Any, sampling: Sampling) -> AbstractContextManager[None]:
         """While entered, what the pipeline holds rather than is called with is as `sampling` asks for.
 
-        That is the scheduler (`flow_shift`), and the guider where there is one (`guidance_scale`).
+        That is the scheduler (`flow_shift`, `sigmas`), and the guider where there is one (`guidance_scale`).
         """
 
     def timesteps(self, pipeline: Any) -> tuple[float, ...]:

@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 
 import diffusers
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from methods.base import Branch, Sampling
 from methods.families.base import CachedModule, Family, Guidance, Signal, TransformerCall
 from methods.families.parts.dual_stream import STREAMS, blocks_of, cached_modules, modulated_hidden
-from methods.families.parts.flow_shift import shifted
+from methods.families.parts.encoding import likeliest_latents
+from methods.families.parts.given_sigmas import noise_levels
 from methods.families.parts.loading import load_pipeline
 from methods.families.parts.tiny import tiny_clip_text_encoder, tiny_llama, tiny_tokenizer
 
@@ -51,6 +52,8 @@ class HunyuanVideo(Family):
     signals: ClassVar[tuple[str, ...]] = ("modulated_hidden", "temb")
     block_streams: ClassVar[tuple[str, ...]] = STREAMS
     takes_conditions: ClassVar[bool] = True
+    detail_modules: ClassVar[tuple[str, ...]] = ("time_text_embed", "norm_out", "proj_out")
+    untrainable: ClassVar[str | None] = None
 
     def load(self, model: str, *, revision: str | None, dtype: str, device: str) -> Any:
         """See `Family.load`. The autoencoder decodes in tiles, as upstream does by default.
@@ -195,13 +198,32 @@ class HunyuanVideo(Family):
         embedder: nn.Module | None = embedding.guidance_embedder
         return embedder
 
+    def clean_latents(self, pipeline: Any, video: Tensor) -> Tensor:
+        """See `Family.clean_latents`: times the one factor that the autoencoder states."""
+        scaled: Tensor = likeliest_latents(pipeline, video) * pipeline.vae.config.scaling_factor
+        return scaled
+
+    def prompt_arguments(self, pipeline: Any, prompt: str, sampling: Sampling) -> dict[str, Tensor]:
+        """See `Family.prompt_arguments`: text padded to `max_sequence_length` or 256, and the embedded scale if any."""
+        states, pooled, mask = pipeline.encode_prompt(
+            prompt, max_sequence_length=sampling.max_sequence_length or _TEXT_TOKENS
+        )
+        arguments = {
+            "encoder_hidden_states": states,
+            "encoder_attention_mask": mask.to(states.dtype),
+            "pooled_projections": pooled,
+        }
+        if self.guidance_embedder(self.transformer(pipeline)) is not None:
+            arguments["guidance"] = states.new_full((1,), sampling.guidance_scale) * 1000.0
+        return arguments
+
     def scheduled(self, pipeline: Any, sampling: Sampling) -> AbstractContextManager[None]:
         """See `Family.scheduled`. The model's own scheduler comes back on leaving.
 
         Raises:
-            ValueError: the model's scheduler has no shift to set.
+            ValueError: see `noise_levels`.
         """
-        return shifted(pipeline, sampling.flow_shift)
+        return noise_levels(pipeline, sampling)
 
     def branch(self, context_name: str | None) -> Branch:
         """See `Family.branch`."""

@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 import diffusers
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from methods.base import Sampling
 from methods.families.base import TransformerCall
+from methods.families.parts.encoding import likeliest_latents
 from methods.families.parts.tiny import tiny_tokenizer, tiny_umt5_encoder
-from methods.families.parts.wan import WanFamily, tiny_autoencoder, tiny_transformer
+from methods.families.parts.wan import TEXT_TOKENS, WanFamily, tiny_autoencoder, tiny_transformer
 
 # Not typed throughout; as Any, its gaps do not surface here.
 _diffusers: Any = diffusers
@@ -23,6 +24,7 @@ class Wan(WanFamily):
 
     name: ClassVar[str] = "wan"
     pipeline_class: ClassVar[str] = "WanPipeline"
+    untrainable: ClassVar[str | None] = None
     default_sampling: ClassVar[Sampling] = Sampling(
         num_inference_steps=50, guidance_scale=5.0, height=480, width=832, num_frames=81
     )
@@ -54,3 +56,15 @@ class Wan(WanFamily):
         """See `Family.transformer_calls`: latents of stride 4 x 8 x 8, text padded to `max_sequence_length` or 512."""
         arguments = self.empty_arguments(transformer, sampling)
         return [TransformerCall(branch, arguments) for branch in self.branches(sampling)]
+
+    def clean_latents(self, pipeline: Any, video: Tensor) -> Tensor:
+        """See `Family.clean_latents`: less the mean and over the spread that the autoencoder states of each channel."""
+        latents, config = likeliest_latents(pipeline, video), pipeline.vae.config
+        mean, spread = (latents.new_tensor(config[key])[:, None, None, None] for key in ("latents_mean", "latents_std"))
+        return (latents - mean) / spread
+
+    def prompt_arguments(self, pipeline: Any, prompt: str, sampling: Sampling) -> dict[str, Tensor]:
+        """See `Family.prompt_arguments`: text padded to `max_sequence_length` or 512."""
+        tokens = sampling.max_sequence_length or TEXT_TOKENS
+        states, _ = pipeline.encode_prompt(prompt, do_classifier_free_guidance=False, max_sequence_length=tokens)
+        return {"encoder_hidden_states": states}

@@ -37,6 +37,7 @@ class WanI2V(WanFamily):
     name: ClassVar[str] = "wan_i2v"
     pipeline_class: ClassVar[str] = "WanImageToVideoPipeline"
     needs_image: ClassVar[bool] = True
+    untrainable: ClassVar[str | None] = "its latents hold the given image, which the trainings would noise too"
     float32_components: ClassVar[tuple[str, ...]] = ("vae", "image_encoder")
     default_sampling: ClassVar[Sampling] = Sampling(
         num_inference_steps=40, guidance_scale=5.0, height=480, width=832, num_frames=81

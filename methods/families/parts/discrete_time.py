@@ -17,6 +17,7 @@ class DiscreteTimeFamily(Family):
     """DDPM-like: betas over 1000 timesteps, of which a scheduler visits some; both branches go through one call."""
 
     guidance: ClassVar[Guidance] = "batched"
+    untrainable: ClassVar[str | None] = "its noise schedule is not the flow matching that the trainings are for"
     cache_context: ClassVar[str | None] = None
     """The diffusers cache context that the pipeline enters around the call; None where it enters none."""
     module_kinds: ClassVar[tuple[tuple[str, ModuleKind], ...]]
@@ -37,11 +38,12 @@ class DiscreteTimeFamily(Family):
         """See `Family.scheduled`: nothing is to be changed.
 
         Raises:
-            ValueError: a shift is asked for.
+            ValueError: a shift or sigmas are asked for.
         """
-        if sampling.flow_shift is not None:
-            name = type(pipeline.scheduler).__name__
-            raise ValueError(f"flow_shift is {sampling.flow_shift}; {name} has none, so leave it out")
+        for field in ("flow_shift", "sigmas"):
+            if getattr(sampling, field) is not None:
+                name = type(pipeline.scheduler).__name__
+                raise ValueError(f"{field} is {getattr(sampling, field)}; {name} has none, so leave it out")
         yield
 
     def branch(self, context_name: str | None) -> Branch:

@@ -15,7 +15,7 @@ from torch import nn
 from methods.base import Branch, Sampling
 from methods.families.base import CachedModule, Family, Guidance, Signal, TransformerCall
 from methods.families.parts.dual_stream import STREAMS, blocks_of, cached_modules, modulated_hidden
-from methods.families.parts.flow_shift import shifted
+from methods.families.parts.given_sigmas import noise_levels
 from methods.families.parts.known_masks import with_known_masks
 from methods.families.parts.loading import load_pipeline
 from methods.families.parts.tiny import tiny_chat_tokenizer, tiny_qwen, tiny_t5_encoder
@@ -55,6 +55,8 @@ class HunyuanVideo15Family(Family):
     guidance: ClassVar[Guidance] = "sequential"
     signals: ClassVar[tuple[str, ...]] = ("modulated_hidden", "temb")
     block_streams: ClassVar[tuple[str, ...]] = STREAMS
+    detail_modules: ClassVar[tuple[str, ...]] = ("time_embed", "norm_out", "proj_out")
+    untrainable: ClassVar[str | None] = "its latents hold channels of an image, which the trainings would noise too"
 
     def load(self, model: str, *, revision: str | None, dtype: str, device: str) -> Any:
         """See `Family.load`. The autoencoder decodes in tiles, as the model's own example does.
@@ -190,7 +192,7 @@ class HunyuanVideo15Family(Family):
         """See `Family.scheduled`. The model's own scheduler, guider and text lengths come back on leaving.
 
         Raises:
-            ValueError: the scheduler has no shift to set, or the guider does not make two calls in each step.
+            ValueError: see `noise_levels`; or the guider does not make two calls in each step.
         """
         guider = pipeline.guider
         if not isinstance(guider, _diffusers.ClassifierFreeGuidance) or (guider._start, guider._stop) != (0.0, 1.0):
@@ -199,7 +201,7 @@ class HunyuanVideo15Family(Family):
                 "one call a branch, so set the pipeline's guider to that"
             )
         lengths = pipeline.tokenizer_max_length, pipeline.tokenizer_2_max_length
-        with shifted(pipeline, sampling.flow_shift):
+        with noise_levels(pipeline, sampling):
             try:
                 pipeline.guider = guider.new(
                     guidance_scale=sampling.guidance_scale, enabled=len(self.branches(sampling)) == 2

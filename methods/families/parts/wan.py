@@ -12,7 +12,7 @@ from torch import nn
 
 from methods.base import Branch, Sampling
 from methods.families.base import CachedModule, Family, Guidance, ModuleKind, Signal
-from methods.families.parts.flow_shift import shifted
+from methods.families.parts.given_sigmas import noise_levels
 from methods.families.parts.loading import floating_point_type, pipeline_index
 
 # Not typed throughout; as Any, its gaps do not surface here.
@@ -42,6 +42,7 @@ class WanFamily(Family):
     guidance: ClassVar[Guidance] = "sequential"
     signals: ClassVar[tuple[str, ...]] = ("temb", "timestep_proj")
     takes_conditions: ClassVar[bool] = True
+    detail_modules: ClassVar[tuple[str, ...]] = ("condition_embedder", "proj_out")
     float32_components: ClassVar[tuple[str, ...]] = ("vae",)
     """Components that stay in float32 whatever type is asked for, as upstream keeps them."""
 
@@ -126,9 +127,9 @@ class WanFamily(Family):
         """See `Family.scheduled`.
 
         Raises:
-            ValueError: the model's scheduler has no shift to set.
+            ValueError: see `noise_levels`.
         """
-        return shifted(pipeline, sampling.flow_shift)
+        return noise_levels(pipeline, sampling)
 
     def branch(self, context_name: str | None) -> Branch:
         """See `Family.branch`."""
