@@ -28,7 +28,7 @@ class Figure(Protocol):
     """Figures appear in the report in this order, then by name."""
 
     def draw(self, results: Results, source: RecordSource, folder: Path) -> list[Drawn]:
-        """Write PNG files into `folder`, one per model."""
+        """Write PNG files into `folder`, one per model; none at all where the figure has no place in the report."""
         ...
 
 

@@ -1,0 +1,1 @@
+"""Votes become win rates, strengths and agreement."""
