@@ -48,32 +48,42 @@ class Column:
         return f"{name} {ARROWS[self.direction]}" if self.direction else name
 
     def number(self, value: float, unit: Unit) -> str:
-        """The value in that unit, with the column's decimals."""
-        return f"{value / unit.per:.{self.decimals}f}{self.suffix}"
+        """The value in that unit, with the column's decimals and no suffix."""
+        return f"{value / unit.per:.{self.decimals}f}"
 
-    def bracket(self, interval: Interval, unit: Unit) -> str:
-        """An interval, with the column's decimals and no suffix."""
-        low, high = (f"{end / unit.per:.{self.decimals}f}" for end in interval)
-        return f"[{low}, {high}]"
+    def ends(self, interval: Interval, unit: Unit) -> tuple[str, str]:
+        """An interval's ends, written as the value is."""
+        return self.number(interval.low, unit), self.number(interval.high, unit)
 
     def ranks(self, estimates: Mapping[str, Estimate], unit: Unit) -> dict[str, int]:
         """1 for the best and 2 for the second-best row, by name.
 
         Only rows with nothing missing compete, at least two of them; values that print alike share a rank.
         """
+        return self.places(
+            {
+                row: round(estimate.value / unit.per, self.decimals)
+                for row, estimate in estimates.items()
+                if estimate.complete and estimate.value is not None
+            }
+        )
+
+    def places(self, printed: Mapping[str, float]) -> dict[str, int]:
+        """`ranks` of numbers as they are printed."""
         if self.direction is None:
             return {}
-        printed = {
-            row: round(estimate.value / unit.per, self.decimals)
-            for row, estimate in estimates.items()
-            if estimate.complete and estimate.value is not None
-        }
         levels = sorted(set(printed.values()), reverse=self.direction == "higher")
         if len(printed) < 2 or len(levels) < 2:
             return {}
         return {row: levels.index(value) + 1 for row, value in printed.items() if value in levels[:2]}
 
 
-SECONDS: Final = (Unit("s"),)
-OPERATIONS: Final = (Unit("M", 1e6), Unit("G", 1e9), Unit("T", 1e12), Unit("P", 1e15))
-BYTES: Final = (Unit("MB", 1e6), Unit("GB", 1e9))
+PLAIN: Final = Unit("")
+SECOND: Final = Unit("s")
+PERCENT: Final = Unit("%")
+DECIBEL: Final = Unit("dB")
+TERA: Final = Unit("T", 1e12)
+GIGABYTE: Final = Unit("GB", 1e9)
+SECONDS: Final = (SECOND,)
+OPERATIONS: Final = (Unit("M", 1e6), Unit("G", 1e9), TERA, Unit("P", 1e15))
+BYTES: Final = (Unit("MB", 1e6), GIGABYTE)

@@ -1,37 +1,16 @@
-"""Plain GitHub Markdown: pipe tables, footnotes that stay under their table, nothing that needs HTML."""
+"""Plain GitHub Markdown: pipe tables, nothing that needs HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from reports.estimates import Estimate
-
 _SUPERSCRIPTS: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
-NOT_APPLICABLE: Final = "-"
-"""The question makes no sense, such as an original's distance from itself."""
-ABSENT: Final = "n/a"
-"""There should be a number and there is none; a footnote says why."""
-UNDECIDED: Final = "≈"
-"""Beside a value that cannot be told from the original's."""
 
-
-class Footnotes:
-    """Collects remarks; equal remarks share a number. One instance per table."""
-
-    def __init__(self) -> None:
-        self._texts: list[str] = []
-
-    def mark(self, text: str) -> str:
-        """The superscript number that refers to the remark."""
-        if text not in self._texts:
-            self._texts.append(text)
-        return str(self._texts.index(text) + 1).translate(_SUPERSCRIPTS)
-
-    def lines(self) -> list[str]:
-        """One line per remark, each ending in a hard break so that they stay apart when rendered."""
-        return [f"{str(number).translate(_SUPERSCRIPTS)} {text}  " for number, text in enumerate(self._texts, start=1)]
+def superscript(number: int) -> str:
+    """The mark of a note."""
+    return str(number).translate(_SUPERSCRIPTS)
 
 
 def escape(text: str) -> str:
@@ -64,12 +43,3 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool
 def plural(count: int, noun: str) -> str:
     """`1 cell`, `2 cells`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def sentence(estimate: Estimate) -> str:
-    """Why an estimate is absent or rests on fewer cells than planned, as a footnote."""
-    reason = escape(estimate.reason or "no reason recorded")
-    reason = reason.rstrip(".")
-    if estimate.value is None:
-        return f"{reason[:1].upper()}{reason[1:]}."
-    return f"From {estimate.n} of {estimate.expected} cells ({reason})."

@@ -3,15 +3,12 @@ and peak memory that latencies alone leave open."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from harness.records import RowManifest
-from reports.columns import BYTES, OPERATIONS, SECONDS, Column, Unit
-from reports.estimates import Estimate
-from reports.markdown import ABSENT, NOT_APPLICABLE, UNDECIDED, Footnotes, bold, escape, italic, sentence, table
+from reports.columns import BYTES, DECIBEL, OPERATIONS, PERCENT, SECONDS, Column
 from reports.results import Results
 from reports.rows import is_original
 from reports.scores import SEMANTIC_SCORE, TOTAL_SCORE
+from reports.sheet import Block, Cell, Heading, Line, Sheet, estimate_cell
 
 TITLE = "Efficiency and quality"
 POSITION = 1
@@ -25,25 +22,23 @@ def columns(judge: str) -> tuple[Column, ...]:
         Column("flops", "FLOPs", "lower", 2, OPERATIONS, interval=False),
         Column("nfe", "NFE", "lower", 1, interval=False),
         Column("peak_memory_bytes", "Peak memory", "lower", 1, BYTES, interval=False),
-        Column(TOTAL_SCORE, f"{judge} total", "higher", 2, (Unit("%"),)),
-        Column(SEMANTIC_SCORE, f"{judge} semantic", "higher", 2, (Unit("%"),)),
+        Column(TOTAL_SCORE, f"{judge} total", "higher", 2, (PERCENT,)),
+        Column(SEMANTIC_SCORE, f"{judge} semantic", "higher", 2, (PERCENT,)),
         Column("lpips", "LPIPS", "lower", 3),
         Column("ssim", "SSIM", "higher", 3),
-        Column("psnr", "PSNR", "higher", 2, (Unit("dB"),)),
+        Column("psnr", "PSNR", "higher", 2, (DECIBEL,)),
     )
 
 
-def render(results: Results) -> list[str]:
-    """One table per model: the original first, then its methods."""
-    lines: list[str] = []
-    for model, rows in results.models().items():
-        lines += [f"**{escape(model)}** ({_setting(rows[0])})", "", *_model_table(results, rows), ""]
-    return [
-        *lines,
-        "Bold is the best and italic the second-best value of a column; originals and rows with missing cells do not "
-        "compete. Brackets hold 95 % intervals (paired bootstrap over prompts). ≈ marks a value that cannot be told "
-        "from the original's: the paired interval of their difference includes 0. Cells: finished of planned.",
-    ]
+def belongs(results: Results) -> bool:
+    """In every report."""
+    return True
+
+
+def sheet(results: Results) -> Sheet:
+    """One block per model: the original first, then its methods."""
+    blocks = tuple(_block(results, model, rows) for model, rows in results.models().items())
+    return Sheet(TITLE, blocks, remarks=("Cells: finished of planned.",))
 
 
 def _setting(row: RowManifest) -> str:
@@ -59,43 +54,20 @@ def _setting(row: RowManifest) -> str:
     return ", ".join(parts) or row.model
 
 
-def _model_table(results: Results, rows: list[RowManifest]) -> list[str]:
-    notes = Footnotes()
-    chosen = columns(results.judge)
-    units = {}
-    ranks = {}
-    for column in chosen:
+def _block(results: Results, model: str, rows: list[RowManifest]) -> Block:
+    headings: list[Heading] = []
+    cells: dict[str, list[Cell]] = {row.row: [] for row in rows}
+    for column in columns(results.judge):
         estimates = {row.row: results.estimate(row.row, column.measure) for row in rows}
-        units[column] = column.unit(estimates.values())
-        contestants = {row.row: estimates[row.row] for row in rows if not is_original(row)}
-        ranks[column] = column.ranks(contestants, units[column])
-    ledger = {line.row: line for line in results.ledger}
+        unit = column.unit(estimates.values())
+        ranks = column.ranks({row.row: estimates[row.row] for row in rows if not is_original(row)}, unit)
+        headings.append(Heading.of(column, unit))
+        for row in rows:
+            cells[row.row].append(estimate_cell(column, unit, row, estimates[row.row], rank=ranks.get(row.row, 0)))
+    headings.append(Heading("Cells"))
     lines = []
     for row in rows:
-        cells = [
-            _cell(column, units[column], row, results.estimate(row.row, column.measure), ranks[column], notes)
-            for column in chosen
-        ]
-        finished = "not run" if row.skip_reason else f"{ledger[row.row].generated}/{ledger[row.row].expected}"
-        lines.append([escape(row.row), *cells, finished])
-    headings = ["Method", *(column.heading(units[column]) for column in chosen), "Cells"]
-    return [*table(headings, lines), "", *notes.lines()]
-
-
-def _cell(
-    column: Column, unit: Unit, row: RowManifest, estimate: Estimate, ranks: Mapping[str, int], notes: Footnotes
-) -> str:
-    if estimate.value is None:
-        if is_original(row) and estimate.expected == 0 and row.skip_reason is None:
-            return NOT_APPLICABLE
-        return f"{ABSENT} {notes.mark(sentence(estimate))}"
-    text = column.number(estimate.value, unit)
-    rank = ranks.get(row.row)
-    text = bold(text) if rank == 1 else italic(text) if rank == 2 else text
-    if estimate.difference is not None and estimate.difference.distinguishable is False:
-        text += f" {UNDECIDED}"
-    if column.interval and estimate.interval is not None:
-        text += f" {column.bracket(estimate.interval, unit)}"
-    if not estimate.complete:
-        text += f" {notes.mark(sentence(estimate))}"
-    return text
+        counts = results.denominators(row.row)
+        finished = f"{counts.generated}/{counts.expected}" if counts is not None else "not run"
+        lines.append(Line(row.row, (*cells[row.row], Cell(finished)), denominators=counts))
+    return Block(model, tuple(headings), tuple(lines), setting=_setting(rows[0]))

@@ -4,50 +4,44 @@ percent, with the change relative to the original in brackets."""
 from __future__ import annotations
 
 from harness.records import RowManifest
+from reports.columns import PLAIN, Column
 from reports.dimensions import SEMANTIC, title
-from reports.estimates import Estimate
-from reports.markdown import ABSENT, UNDECIDED, Footnotes, escape, sentence, table
 from reports.results import Results
 from reports.scores import SEMANTIC_SCORE
+from reports.sheet import Block, Cell, Heading, Line, Sheet, estimate_cell
 
 TITLE = "Semantic breakdown"
 POSITION = 2
+COLUMNS = tuple(Column(name, title(name), None, 1, interval=False) for name in (SEMANTIC_SCORE, *SEMANTIC))
 
 
-def render(results: Results) -> list[str]:
-    """One table per model; its last line counts the cells that each dimension speaks about."""
-    lines = [f"Judge: `{results.judge}`. Percent, 100 is best.", ""]
-    for model, rows in results.models().items():
-        lines += [f"**{escape(model)}**", "", *_model_table(results, rows), ""]
-    return [
-        *lines,
-        "In round brackets: change relative to the original, over the prompts and samples that both have. ≈ marks a "
-        "change whose paired 95 % interval includes 0: the row cannot be told from the original there. "
-        "The last line says how many cells per row have a say in a dimension.",
-    ]
+def belongs(results: Results) -> bool:
+    """In every report."""
+    return True
 
 
-def _model_table(results: Results, rows: list[RowManifest]) -> list[str]:
-    notes = Footnotes()
-    measures = (SEMANTIC_SCORE, *SEMANTIC)
-    header = ["Method", *(title(measure) for measure in measures)]
+def sheet(results: Results) -> Sheet:
+    """One block per model; its last line counts the cells that each dimension speaks about."""
+    return Sheet(
+        TITLE,
+        tuple(_block(results, model, rows) for model, rows in results.models().items()),
+        lead=(f"Judge: {results.judge}. Percent, 100 is best.",),
+        remarks=(
+            "In round brackets: change relative to the original, over the prompts and samples that both have. "
+            "The last line says how many cells per row have a say in a dimension.",
+        ),
+    )
+
+
+def _block(results: Results, model: str, rows: list[RowManifest]) -> Block:
     lines = []
     for row in rows:
-        name = escape(row.row)
-        cells = [_cell(results.estimate(row.row, measure), notes) for measure in measures]
-        lines.append([name, *cells])
-    counts = [max(results.estimate(row.row, measure).expected for row in rows) for measure in measures]
-    lines.append(["Cells", *(str(count) for count in counts)])
-    return [*table(header, lines), "", *notes.lines()]
-
-
-def _cell(estimate: Estimate, notes: Footnotes) -> str:
-    if estimate.value is None:
-        return f"{ABSENT} {notes.mark(sentence(estimate))}"
-    text = f"{estimate.value:.1f}"
-    difference = estimate.difference
-    if difference is not None and difference.relative is not None:
-        text += f" ({100 * difference.relative:+.1f}%)"
-        if difference.distinguishable is False:
-            text += f" {UNDECIDED}"
-    return text if estimate.complete else f"{text} {notes.mark(sentence(estimate))}"
+        estimates = [results.estimate(row.row, column.measure) for column in COLUMNS]
+        cells = (
+            estimate_cell(column, PLAIN, row, estimate, change=True)
+            for column, estimate in zip(COLUMNS, estimates, strict=True)
+        )
+        lines.append(Line(row.row, tuple(cells), denominators=results.denominators(row.row)))
+    counts = [max(results.estimate(row.row, column.measure).expected for row in rows) for column in COLUMNS]
+    lines.append(Line("Cells", tuple(Cell(str(count)) for count in counts)))
+    return Block(model, tuple(Heading.of(column, PLAIN) for column in COLUMNS), tuple(lines))

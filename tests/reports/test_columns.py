@@ -19,7 +19,7 @@ def test_largest_fitting_unit() -> None:
     assert unit.name == "G"
     assert column.heading(unit) == "FLOPs (G) ↓"
     assert column.number(4e11, unit) == "400.0"
-    assert column.bracket(Interval(3.9e11, 4.1e11), unit) == "[390.0, 410.0]"
+    assert column.ends(Interval(3.9e11, 4.1e11), unit) == ("390.0", "410.0")
     assert column.unit([]).name == "M"
 
 

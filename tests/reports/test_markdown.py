@@ -1,10 +1,10 @@
-"""Tables and footnotes."""
+"""Tables and marks."""
 
 from __future__ import annotations
 
 import pytest
 
-from reports.markdown import Footnotes, escape, table
+from reports.markdown import escape, superscript, table
 
 
 def test_table() -> None:
@@ -19,14 +19,10 @@ def test_uneven_row_is_refused() -> None:
         table(["a", "b"], [["x"]])
 
 
-def test_footnotes_are_shared() -> None:
-    """Equal remarks get equal numbers, in order of first use."""
-    notes = Footnotes()
-    marks = [notes.mark(text) for text in ["one", "two", "one"]]
-    assert marks == ["¹", "²", "¹"]
-    assert notes.lines() == ["¹ one  ", "² two  "]
-
-
 def test_escape() -> None:
     """A prompt may hold anything."""
     assert escape("a | b\nc") == "a \\| b c"
+
+
+def test_superscript() -> None:
+    assert superscript(120) == "¹²⁰"

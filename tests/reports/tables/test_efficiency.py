@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from reports.formats.markdown import render
 from reports.results import collect
-from reports.tables import discover, efficiency
+from reports.tables import efficiency
 from tests.reports.synthetic import MemorySource, synthetic, troubled
 
 
 def cells(source: MemorySource) -> dict[str, list[str]]:
     """The rendered table by row name."""
-    lines = efficiency.render(collect(source, source.suite))
+    lines = render(efficiency.sheet(collect(source, source.suite))).splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| ")]
     return {row[0]: row[1:] for row in rows}
 
@@ -46,8 +47,3 @@ def test_row_with_missing_cells_is_not_ranked() -> None:
     assert "*" not in "".join(table["fora-3"])
     assert table["fora-3"][-1] == "10/12"
     assert table["disca"][-1] == "not run"
-
-
-def test_discovered_by_file_name() -> None:
-    """No list to keep."""
-    assert list(discover()) == ["efficiency", "semantic_breakdown", "image_set"]

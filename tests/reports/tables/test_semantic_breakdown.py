@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reports.dimensions import SEMANTIC, title
+from reports.formats.markdown import render
 from reports.results import collect
 from reports.tables import semantic_breakdown
 from tests.reports.synthetic import synthetic
@@ -12,7 +13,7 @@ def test_layout() -> None:
     """Score, nine dimensions, relative change in brackets, counts last."""
     source = synthetic()
     results = collect(source, source.suite)
-    lines = [line for line in semantic_breakdown.render(results) if line.startswith("| ")]
+    lines = [line for line in render(semantic_breakdown.sheet(results)).splitlines() if line.startswith("| ")]
     header = [cell.strip() for cell in lines[0].strip("|").split(" | ")]
     assert header == ["Method", "Semantic Score", *(title(name) for name in SEMANTIC)]
     assert "(" not in lines[2]
@@ -26,6 +27,6 @@ def test_layout() -> None:
 def test_undecided_is_marked() -> None:
     """TeaCache at 0.1 does next to nothing in this suite."""
     source = synthetic()
-    text = "\n".join(semantic_breakdown.render(collect(source, source.suite)))
+    text = render(semantic_breakdown.sheet(collect(source, source.suite)))
     row = next(line for line in text.splitlines() if line.startswith("| teacache-0.1"))
     assert "≈" in row
