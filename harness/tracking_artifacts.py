@@ -11,6 +11,8 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
+from harness.tracking_page import fill_page
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -39,6 +41,7 @@ class RowArtifacts:
     strip: bytes | None
     videos: Sequence[str]
     report_folder: Path | None
+    run_id: str
 
 
 def fill(folder: Path, artifacts: RowArtifacts, source: VideoSource) -> None:
@@ -60,6 +63,7 @@ def fill(folder: Path, artifacts: RowArtifacts, source: VideoSource) -> None:
                 target = folder / "report" / path.relative_to(report)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
+        fill_page(folder / "report", report, artifacts.run_id)
 
 
 def fingerprint(folder: Path) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import IO, Any, Protocol
 
 from harness.records import CellRecord, ScoreRecord, SetScoreRecord
+from harness.study.record import StudyRecord
 
 
 class RecordSource(Protocol):
@@ -28,8 +30,16 @@ class RecordSource(Protocol):
         """Scores of whole sets of images, by set and metric."""
         ...
 
+    def study(self, suite: str) -> StudyRecord | None:
+        """What people voted on the suite's videos; None where nobody did."""
+        ...
+
     def open(self, path: str, mode: str = "rb") -> AbstractContextManager[IO[Any]]:
         """An artifact, such as a video, below the root, for the length of a `with`."""
+        ...
+
+    def local_path(self, path: str) -> AbstractContextManager[Path]:
+        """An artifact as a local file, for the length of a `with`; not to be changed. StoreError if it is not there."""
         ...
 
     def exists(self, path: str) -> bool:

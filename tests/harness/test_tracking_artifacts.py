@@ -14,7 +14,7 @@ def artifacts(source: MemorySource) -> RowArtifacts:
     """Five videos, of which the first was removed."""
     videos = [record.video or "" for record in source.done.values()][:5]
     source.files = dict.fromkeys(videos[1:], b"video")
-    return RowArtifacts(pd.DataFrame({"cell_id": ["a"]}), "suite: x\n", b"png", videos, None)
+    return RowArtifacts(pd.DataFrame({"cell_id": ["a"]}), "suite: x\n", b"png", videos, None, "run")
 
 
 def test_first_three_videos_that_exist(tmp_path: Path) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
 import av
 import numpy as np
 
+from harness.errors import StoreError
 from harness.records import (
     CellKey,
     CellRecord,
@@ -24,6 +28,7 @@ from harness.records import (
     SuiteManifest,
     canonical_hash,
 )
+from harness.study.record import StudyRecord
 from reports.dimensions import DIMENSIONS
 
 START = 1_780_000_000.0
@@ -72,6 +77,7 @@ class MemorySource:
     scored: dict[str, dict[str, ScoreRecord]] = field(default_factory=dict)
     set_scored: dict[str, dict[str, SetScoreRecord]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    voted: StudyRecord | None = None
 
     def manifest(self, suite: str) -> SuiteManifest:
         """The one suite there is."""
@@ -93,11 +99,25 @@ class MemorySource:
         """Scores of whole sets of images."""
         return {set_id: self.set_scored[set_id] for set_id in set_ids if set_id in self.set_scored}
 
+    def study(self, suite: str) -> StudyRecord | None:
+        """What people voted."""
+        return self.voted
+
     def open(self, path: str, mode: str = "rb") -> IO[Any]:
         """For reading only."""
         if path not in self.files:
             raise FileNotFoundError(path)
         return io.BytesIO(self.files[path])
+
+    @contextmanager
+    def local_path(self, path: str) -> Iterator[Path]:
+        """A file of its own each time."""
+        if path not in self.files:
+            raise StoreError(f"{path!r} is not in memory")
+        with NamedTemporaryFile() as local:
+            local.write(self.files[path])
+            local.flush()
+            yield Path(local.name)
 
     def exists(self, path: str) -> bool:
         """Among the files in memory."""
@@ -224,7 +244,7 @@ def _cell(
         nfe=100 / spec.speed,
         noise_sha256=canonical_hash([prompt, sample]),
         video=f"videos/{row.row}/{manifest.prompts[prompt]}-{sample}.mp4",
-        video_sha256="00",
+        video_sha256=canonical_hash([spec.name, prompt, sample]),
         frames_sha256="11",
         reference_cell_id=None,
         worker="worker-0",
