@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from harness.doctor_cli import doctor
 from harness.errors import HarnessError, SuiteError
+from harness.study_cli import study_app
+from harness.train_cli import train_app
+from harness.vbench_cli import export_vbench
 
 if TYPE_CHECKING:
     from harness.ledger import RowCounts
@@ -29,8 +33,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-train_app = typer.Typer(help="Train what ships with the harness.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
+app.add_typer(study_app, name="study")
+app.command()(doctor)
+app.command("export-vbench")(export_vbench)
 
 WHOLE_TABLE_WIDTH = 400
 """Columns; more than any table of numbers has."""
@@ -122,7 +128,9 @@ def plan(
             for row, count in zip(rows, steps, strict=True)
         ],
     )
-    print(f"{made.cells} cells: {len(made.loaded.prompts)} prompts x {made.loaded.suite.samples} samples a row")
+    prompts = range(len(made.loaded.prompts))
+    samples = " or ".join(str(count) for count in sorted({made.loaded.samples_of(index) for index in prompts}))
+    print(f"{made.cells} cells: {len(prompts)} prompts x {samples} samples a row")
 
 
 @app.command()
@@ -134,11 +142,22 @@ def run(
     track: Annotated[bool, typer.Option(help="Bring MLflow up to date afterwards")] = True,
     tiny: TinyOption = False,
     first_prompts: FirstPromptsOption = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Run without what `harness doctor` misses: columns `unavailable`")
+    ] = False,
 ) -> None:
     """Make and score every cell that is not done yet, then write the report and track it. Run again to resume."""
     from harness.run import run_suite
 
-    ran = run_suite(suite, store_root=store, address=address, workers=workers, tiny=tiny, first_prompts=first_prompts)
+    ran = run_suite(
+        suite,
+        store_root=store,
+        address=address,
+        workers=workers,
+        tiny=tiny,
+        first_prompts=first_prompts,
+        allow_missing=allow_missing,
+    )
     _score_image_sets(ran.store, ran.loaded, ran.manifest)
     report = _write_report(ran.store, ran.manifest, None)
     print(f"report: {report.path}")
@@ -175,14 +194,47 @@ def report(
     store: StoreOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to; STORE/reports/SUITE where left out")] = None,
     as_json: JsonOption = False,
+    table: Annotated[str | None, typer.Option(help="Print this table alone, e.g. disca_table7")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="markdown, latex or csv: of --table, else of a file for each table")
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="Markdown document whose marked tables of this suite are written anew")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="With --into: write nothing, fail if it would change")] = False,
+    page: Annotated[bool, typer.Option(help="Write report.html, the page to watch, beside report.md")] = True,
 ) -> None:
-    """Write report.md and its figures from the records."""
+    """Write report.md, its figures and report.html from the records, or tables on their own."""
+    if check and into is None:
+        raise SuiteError("--check is for --into; add it")
+    if table is not None or form is not None or into is not None:
+        _report_tables(suite, store, out, table, form, into, check)
+        return
     opened, manifest = _open(suite, store)
-    written = _write_report(opened, manifest, out)
+    written = _write_report(opened, manifest, out, page=page)
     if as_json:
         _print_json(written.json_object)
     else:
         print(f"report: {written.path}")
+
+
+@app.command()
+def reproduce(
+    paper: Annotated[str, typer.Argument(help="Paper, e.g. disca", show_default=False)],
+    store: StoreOption = None,
+    out: Annotated[Path, typer.Option(help="Folder of the document and its notes")] = Path("docs/reproduction"),
+    check: Annotated[bool, typer.Option("--check", help="Write nothing, fail if the document would change")] = False,
+) -> None:
+    """Write what became of a paper's claims and tables from the records of its suite."""
+    from reports.reproductions import load, write_reproduction
+    from reports.results import collect
+
+    opened, manifest = _open(load(paper).SUITE, store)
+    current = write_reproduction(paper, collect(opened, manifest), out, check=check)
+    if check and not current:
+        print(f"error: {out / paper}.md is out of date; run without --check", file=sys.stderr)
+        raise typer.Exit(1)
+    print(f"reproduction: {out / paper}.md")
 
 
 @app.command()
@@ -270,23 +322,6 @@ def schema() -> None:
     print(json.dumps(suite_schema(), indent=2, sort_keys=True))
 
 
-@train_app.command("shapes")
-def train_shapes(
-    out: Annotated[Path, typer.Option(help="Folder of the finished pipeline")] = Path("harness/shapes/model"),
-    work: Annotated[Path, typer.Option(help="Checkpoints; a second call goes on there")] = Path("runs/train-shapes"),
-    evaluate_only: Annotated[bool, typer.Option("--evaluate-only", help="Only score --out and write its card")] = False,
-) -> None:
-    """Train the embedded text-to-video model from nothing, about an hour on two idle cores, and write its card."""
-    from harness.shapes.train import ShapesTraining, write_card
-    from harness.shapes.train import train_shapes as train
-
-    if evaluate_only:
-        write_card(out)
-    else:
-        train(ShapesTraining(), work, out)
-    print(f"model: {out}")
-
-
 def _pairs(options: list[str]) -> dict[str, str]:
     """`NAME=VALUE` taken apart."""
     pairs = {}
@@ -334,16 +369,50 @@ def _print_cost(
         print(f"{hours:.1f} GPU-hours of denoising at {rate.flops_per_s / 1e12:.4g} TFLOP/s ({rate.source}){more}")
 
 
-def _open(suite: str, store: str | None) -> tuple[Store, SuiteManifest]:
-    """The store and the planned suite, named by its file or by its name in a store."""
+def _report_tables(
+    suite: str, store: str | None, out: Path | None, table: str | None, form: str | None, into: Path | None, check: bool
+) -> None:
+    """Tables alone. Those of a suite file that was never run show what is published, and why the rest is missing."""
+    from reports.export import check_names, table_text, write_tables
+    from reports.results import collect
+    from reports.splice import splice_file
+
+    check_names(table, form)
+    opened, manifest = _open(suite, store, plan_new=True)
+    results = collect(opened, manifest)
+    if into is not None:
+        if table is not None or form is not None or out is not None:
+            raise SuiteError("--into takes tables from the document's markers; leave out --table, --format and --out")
+        current = splice_file(into, manifest.suite, lambda name: table_text(results, name, "markdown"), check=check)
+        if check and not current:
+            print(f"error: {into}: tables of {manifest.suite} are out of date; run without --check", file=sys.stderr)
+            raise typer.Exit(1)
+        print(f"{into}: {'was up to date' if current else 'brought up to date'}")
+    elif table is not None:
+        print(table_text(results, table, form or "markdown"), end="")
+    else:
+        folder = out or Path(opened.root) / "reports" / manifest.suite
+        for path in write_tables(results, form or "markdown", folder / "tables"):
+            print(f"table: {path}")
+
+
+def _open(suite: str, store: str | None, *, plan_new: bool = False) -> tuple[Store, SuiteManifest]:
+    """The store and the planned suite, named by its file or by its name in a store.
+
+    With `plan_new` the file of a suite that the store does not know is planned.
+    """
     from harness.store import Store
     from harness.suite import load_suite
 
     path = Path(suite)
     if path.suffix in {".yaml", ".yml"} or path.is_file():
-        loaded = load_suite(path).suite
-        opened = Store(store or loaded.store)
-        return opened, opened.manifest(loaded.suite)
+        loaded = load_suite(path)
+        opened = Store(store or loaded.suite.store)
+        if plan_new and not opened.exists(f"suites/{loaded.suite.suite}.json"):
+            from harness.plan import make_plan
+
+            return opened, make_plan(loaded).manifest()
+        return opened, opened.manifest(loaded.suite.suite)
     if "/" in suite:
         raise SuiteError(f"{suite}: no such file; give a suite file, or the name of a suite in --store")
     opened = Store(store or "runs")
@@ -371,10 +440,14 @@ def _counts(store: Store, manifest: SuiteManifest) -> tuple[RowCounts, ...]:
         return ledger.counts(manifest)
 
 
-def _write_report(store: Store, manifest: SuiteManifest, out: Path | None) -> Any:
+def _write_report(store: Store, manifest: SuiteManifest, out: Path | None, *, page: bool = True) -> Any:
+    from reports.page.page import write_page
     from reports.report import write_report
 
-    return write_report(store, manifest, out or Path(store.root) / "reports" / manifest.suite)
+    written = write_report(store, manifest, out or Path(store.root) / "reports" / manifest.suite)
+    if page:
+        print(f"watch:  {write_page(written.results, store, written.path.parent)}", file=sys.stderr)
+    return written
 
 
 def _track(store: Store, manifest: SuiteManifest, report: Any) -> bool:

@@ -16,7 +16,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.errors import HarnessError, nearest
-from harness.records import canonical_hash
 
 if TYPE_CHECKING:
     from harness.metrics.base import Metric
@@ -28,6 +27,7 @@ T = TypeVar("T")
 
 METHODS, FAMILIES, METRICS = "methods", "methods.families", "harness.metrics"
 SET_METRICS = "harness.metrics.sets"
+RUNGS = "harness.training.rungs"
 
 
 class UnknownNameError(HarnessError):
@@ -126,15 +126,18 @@ def discover_families() -> dict[str, Family]:
 
 
 @cache
-def code_hash(method: str, family: str) -> str:
+def code_hash(method: str, family: str, *beside: str) -> str:
     """Hash of the code that decides what a method computes on a family.
 
-    It covers the syntax trees of the method's file, the family's file and all that they import from `methods`, without
-    docstrings: a changed comment changes nothing, a changed constant makes other cells.
+    It covers the syntax trees of the method's file, the family's file, the modules of `methods` named `beside`, and all
+    that they import from there, without docstrings: a changed comment changes nothing, a changed constant makes other
+    cells.
     """
+    from harness.records import canonical_hash  # here, since asking for names is to be quick
+
     reached: dict[str, Path] = {}
-    _reach(f"{METHODS}.{method}", reached)
-    _reach(f"{FAMILIES}.{family}", reached)
+    for module in (f"{METHODS}.{method}", f"{FAMILIES}.{family}", *beside):
+        _reach(module, reached)
     return canonical_hash({name: _code_of(path) for name, path in reached.items()})
 
 

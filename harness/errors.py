@@ -39,6 +39,22 @@ class TrackingError(HarnessError):
     """MLflow could not take the results; nothing of them is lost."""
 
 
+class ReportError(HarnessError):
+    """A document cannot be made as asked."""
+
+
+class StudyError(HarnessError):
+    """A study cannot be held as asked, or has no votes to report."""
+
+
+class VBenchError(HarnessError):
+    """VBench's package, or something in its formats, is missing or is not what it should be."""
+
+
+class NeedError(HarnessError):
+    """A file, package or model that a suite needs is not on this machine, or cannot be got."""
+
+
 def one_line(error: BaseException) -> str:
     """One line: our own errors as they are, others with their type and where they were raised."""
     text = " ".join(str(error).split()) or "no message"

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from itertools import product
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from harness.errors import SuiteError, nearest
 from harness.images import FirstFrame
 from harness.planning.images import planned_first_frames
 from harness.planning.models import model_of, shown_model
-from harness.planning.rungs import identity, rung_folders, with_rungs
+from harness.planning.rungs import identity, misfit, missing_weights, rung_folders, with_rungs
 from harness.planning.stated import (
     StatedRow,
     baseline_names,
@@ -28,7 +27,7 @@ from harness.planning.stated import (
     stated_rows,
 )
 from harness.planning.variants import row_name, variants
-from harness.records import CellKey, RowManifest, SuiteManifest, canonical_hash
+from harness.records import CellKey, RowManifest, StatedRowManifest, SuiteManifest, canonical_hash
 from harness.seeds import seed_of
 from harness.suite import LoadedSuite
 from harness.suite_cost import Published, StatedCost
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
     from methods.families.base import Family
 
 ORIGINAL = "original"
+STUDENT = "methods.students.in_force"
+"""What computes beside the method where a model runs a rung."""
 MAX_NAME_BYTES = 240
 """Of a video's file name without its ending; file systems take 255."""
 
@@ -62,7 +63,7 @@ class Row:
     baseline: str | None
     """Name of the row it is compared with; None for a model's own original and where the suite has no original."""
     skip_reason: str | None
-    """Why there are no cells of it: method and family do not go together, or first frames are missing."""
+    """Why there are no cells of it: method and family do not go together, or weights or first frames are missing."""
     supported: bool
     """Whether method and family go together: such a row has a price, whatever is missing."""
     expected_cost: float
@@ -88,8 +89,8 @@ class Plan:
 
     @property
     def cells_a_row(self) -> int:
-        """Prompts x samples."""
-        return len(self.loaded.prompts) * self.loaded.suite.samples
+        """Samples of all prompts."""
+        return sum(self.loaded.samples_of(index) for index in range(len(self.loaded.prompts)))
 
     def cell_key(self, row: Row, prompt_index: int, sample_index: int) -> CellKey:
         """Everything that determines one video."""
@@ -102,8 +103,8 @@ class Plan:
             method=row.method_name,
             config=row.config,
             code=row.code,
-            sampling=asdict(row.sampling),
-            prompt=self.loaded.prompts[prompt_index],
+            sampling=row.sampling.as_plain(),
+            prompt=self.loaded.text_of(prompt_index),
             seed=seed,
             image=row.first_frames[prompt_index].sha256 if row.first_frames else None,
         )
@@ -116,8 +117,10 @@ class Plan:
         for row in self.rows:
             if row.skip_reason is not None:
                 continue
+            folder = f"videos/{_slug(row.name)}-{row.row_key[:8]}"
+            fps = suite.models[row.model.label].fps or suite.fps
             baseline = by_name[row.baseline] if row.baseline is not None else None
-            for prompt_index, sample_index in self._places():
+            for prompt_index, sample_index in self.places():
                 key = self.cell_key(row, prompt_index, sample_index)
                 cell_id, reference = key.cell_id, None
                 if baseline is not None:
@@ -135,10 +138,10 @@ class Plan:
                     row_index=row.index,
                     prompt_index=prompt_index,
                     sample_index=sample_index,
-                    video=f"videos/{_slug(row.name)}-{row.row_key[:8]}/{_file_name(key.prompt, sample_index)}.mp4",
+                    video=f"{folder}/{_file_name(self.loaded.prompts[prompt_index], sample_index)}.mp4",
                     reference_cell_id=reference,
                     metrics=tuple(suite.metrics),
-                    fps=suite.fps,
+                    fps=fps,
                     expected_cost=row.expected_cost,
                     keep_lossless=suite.image_set is not None,
                     first_frame=row.first_frames[prompt_index] if row.first_frames else None,
@@ -147,16 +150,21 @@ class Plan:
 
     def manifest(self) -> SuiteManifest:
         """The plan as it is written to the store: the denominator of every table."""
-        suite = self.loaded.suite
+        loaded, suite = self.loaded, self.loaded.suite
+        told = [loaded.text_of(index) for index in range(len(loaded.prompts))]
+        samples = tuple(loaded.samples_of(index) for index in range(len(loaded.prompts)))
         return SuiteManifest(
             suite=suite.suite,
-            suite_hash=canonical_hash(suite.model_dump(mode="json") | {"prompts": self.loaded.prompts}),
-            suite_yaml=self.loaded.text,
-            prompts=self.loaded.prompts,
-            samples=suite.samples,
+            suite_hash=canonical_hash(suite.model_dump(mode="json") | {"prompts": told}),
+            suite_yaml=loaded.text,
+            prompts=loaded.prompts,
+            prompt_dimensions=tuple(prompt.dimensions for prompt in loaded.vbench),
+            samples=max(samples),
+            prompt_samples=samples if len(set(samples)) > 1 else (),
             metrics=tuple(suite.metrics),
             set_metrics=tuple(suite.image_set.metrics) if suite.image_set is not None else (),
             rows=tuple(self._row_manifest(row) for row in self.rows),
+            planned=tuple(StatedRowManifest(row=row.name, reason=row.stated.reason) for row in self.stated),
         )
 
     def _row_manifest(self, row: Row) -> RowManifest:
@@ -165,18 +173,20 @@ class Plan:
             row=row.name,
             row_key=row.row_key,
             model_label=row.model.label,
-            model=shown_model(row.model.model),
+            model=shown_model(row.model),
             family=row.model.family,
             method=row.method_name,
             config=row.config,
-            sampling=asdict(row.sampling),
+            sampling=row.sampling.as_plain(),
             baseline=row.baseline,
             skip_reason=row.skip_reason,
-            cell_ids=tuple(self.cell_key(row, *place).cell_id for place in self._places()) if runs else (),
+            cell_ids=tuple(self.cell_key(row, *place).cell_id for place in self.places()) if runs else (),
         )
 
-    def _places(self) -> Iterator[tuple[int, int]]:
-        return product(range(len(self.loaded.prompts)), range(self.loaded.suite.samples))
+    def places(self) -> Iterator[tuple[int, int]]:
+        """Prompt and sample of each cell of a row, in the order of a manifest's `cell_ids`."""
+        for prompt_index in range(len(self.loaded.prompts)):
+            yield from ((prompt_index, sample_index) for sample_index in range(self.loaded.samples_of(prompt_index)))
 
 
 def make_plan(loaded: LoadedSuite) -> Plan:
@@ -247,7 +257,7 @@ def _row(
         "dtype": spec.dtype,
         "method": method_name,
         "config": config,
-        "sampling": asdict(sampling),
+        "sampling": sampling.as_plain(),
     }
     return Row(
         name=name,
@@ -259,9 +269,10 @@ def _row(
         method=method,
         config=config,
         sampling=sampling,
-        code=code_hash(method_name, spec.family),
+        code=code_hash(method_name, spec.family, *([STUDENT] if spec.rung is not None else [])),
         baseline=None,
-        skip_reason=(reason := method.unsupported(family)),
+        skip_reason=(reason := method.unsupported(family) or misfit(method, spec.rung))
+        or missing_weights(method, spec.rung),
         supported=reason is None,
         expected_cost=sampling.num_inference_steps / default.num_inference_steps,
     )
@@ -280,9 +291,9 @@ def _refuse_calibration(loaded: LoadedSuite, calibration: UsedCalibration | None
             loaded,
             label=row.model.label,
             family=row.model.family,
-            model=shown_model(row.model.model),
+            model=shown_model(row.model),
             fingerprint=row.fingerprint,
-            sampling=asdict(row.sampling),
+            sampling=row.sampling.as_plain(),
         )
 
 

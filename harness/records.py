@@ -205,7 +205,14 @@ class RowManifest(Record):
     skip_reason: str | None
     """Why the row cannot run; such a row has no cells."""
     cell_ids: tuple[str, ...]
-    """Prompt-major: `cell_ids[prompt_index * samples + sample_index]`."""
+    """Prompt-major: the cells of a prompt's samples, then those of the next; see `SuiteManifest.places`."""
+
+
+class StatedRowManifest(Record):
+    """A row that the suite only states, because nothing here can make it yet."""
+
+    row: str
+    reason: str
 
 
 class SuiteManifest(Record):
@@ -216,8 +223,30 @@ class SuiteManifest(Record):
     suite_hash: str
     suite_yaml: str
     prompts: tuple[str, ...]
+    prompt_dimensions: tuple[tuple[str, ...], ...] = ()
+    """The dimensions each prompt is scored for, where they are VBench's prompts."""
     samples: int
+    """Of each prompt; the most that any has, where they differ."""
+    prompt_samples: tuple[int, ...] = ()
+    """Of each prompt, where they differ."""
     metrics: tuple[str, ...]
     set_metrics: tuple[str, ...] = ()
     """Metrics of each row's images as a set."""
     rows: tuple[RowManifest, ...]
+    planned: tuple[StatedRowManifest, ...] = ()
+
+    def samples_of(self, prompt_index: int) -> int:
+        """How many videos there are of a prompt in each row."""
+        return self.prompt_samples[prompt_index] if self.prompt_samples else self.samples
+
+    def places(self) -> list[tuple[int, int]]:
+        """Prompt and sample of each cell of a row, in the order of its `cell_ids`."""
+        return [
+            (prompt_index, sample_index)
+            for prompt_index in range(len(self.prompts))
+            for sample_index in range(self.samples_of(prompt_index))
+        ]
+
+    def first_cells(self) -> list[int]:
+        """Where in a row's `cell_ids` each prompt's samples begin."""
+        return [position for position, (_, sample_index) in enumerate(self.places()) if sample_index == 0]

@@ -9,19 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 
-import harness.shapes.autoencoder  # noqa: F401  # diffusers loads only classes whose module is imported already
 from harness.discovery import load_family, load_method
-from harness.errors import InvalidVideoError, ModelError, one_line
+from harness.errors import InvalidVideoError
 from harness.images import open_first_frame
+from harness.loaded_model import check_rung, loaded_model
 from harness.measure.clock import Clock
 from harness.measure.flops import FlopMeter
 from harness.measure.memory import PeakMemory
 from harness.measure.stages import StageFlops, Stages, count_stages, first_steps, watch_stages
 from harness.metrics.base import Frames
-from harness.planning.rungs import rung_hash
 from harness.records import DecisionRecord, Flops, Latency, Memory
 from harness.task import CellTask, ModelSpec
-from harness.tiny import is_tiny, tiny_pipeline
 from methods.base import Applied, Sampling
 from methods.families.base import Family
 
@@ -60,11 +58,8 @@ class Resident:
         self.spec = spec
         self._device = device
         self._family: Family = load_family(spec.family)
-        try:
-            self._pipeline = _pipeline(self._family, spec, device)
-        except (OSError, ValueError, ImportError) as error:
-            raise ModelError(f"model {spec.model!r} ({spec.label}) cannot be loaded: {one_line(error)}") from error
         self._always = ExitStack()
+        self._pipeline = self._always.enter_context(loaded_model(self._family, spec, device))
         self._meter = self._always.enter_context(FlopMeter(self._family.transformer(self._pipeline), self._family))
         self._row: ExitStack | None = None
         self._row_key: str | None = None
@@ -141,12 +136,6 @@ class Resident:
         return self._family.videos(self._pipeline(**arguments, generator=generator, output_type="np"))[0]
 
 
-def _pipeline(family: Family, spec: ModelSpec, device: str) -> Any:
-    if is_tiny(spec.model):
-        return tiny_pipeline(family, spec.model, device)
-    return family.load(spec.model, revision=spec.revision, dtype=spec.dtype, device=device)
-
-
 def _first_frame(task: CellTask, sampling: Sampling) -> Any:
     return task.first_frame and open_first_frame(task.first_frame, sampling.width, sampling.height)
 
@@ -158,8 +147,7 @@ def _rungs(task: CellTask) -> dict[str, str]:
         ModelError: what is in one is not what was planned.
     """
     for field, folder in task.rungs:
-        if rung_hash(folder) != task.key.config[field]:
-            raise ModelError(f"rung {folder} has changed since the suite was planned; plan it again")
+        check_rung(folder, task.key.config[field])
     return dict(task.rungs)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.doctor.needs import refuse_lacking, requirements
 from harness.events import EventKind, FleetEvent, FleetSummary
 from harness.fleet import run_fleet
 from harness.ledger import Ledger
@@ -41,15 +42,23 @@ def run_suite(
     workers: int | None,
     tiny: bool = False,
     first_prompts: int | None = None,
+    allow_missing: bool = False,
 ) -> Ran:
     """Make every cell of a suite, or of the variant of it that is asked for, that is not made and scored yet.
 
+    Unless `allow_missing`, it is refused where this machine lacks what the suite needs. Of the machines of a cluster
+    that is not known, and of stand-ins nobody wants to know.
+
     Raises:
-        HarnessError: the suite is wrong, the store cannot be written, no worker starts. Failed cells raise nothing.
+        HarnessError: the suite is wrong, something it needs is missing, the store cannot be written, no worker starts.
+            Failed cells raise nothing.
     """
     plan = make_plan(load_variant(path, tiny=tiny, first_prompts=first_prompts))
     suite = plan.loaded.suite
     store = Store(store_root or suite.store)
+    if not (allow_missing or tiny or address is not None):
+        labels = {row.model.label for row in plan.rows if row.skip_reason is None}
+        refuse_lacking(requirements(plan.loaded, store.root), plan.loaded, labels)
     manifest = plan.manifest()
     store.write_manifest(manifest)
     with open_ledger(store) as ledger, Progress() as progress:

@@ -10,6 +10,7 @@ step, so whatever dies midway leaves the cell undone and nothing else behind. Al
     lossless/<id[:2]>/<id>.mkv          frames bit for bit, until their dependents are scored
     videos/<row folder>/<prompt>-<index>.mp4
     suites/<suite>.json                 SuiteManifest
+    studies/<suite>.json                StudyRecord
     corrupt/, tmp/                      damaged sidecars moved aside; files not yet committed
 """
 
@@ -28,6 +29,7 @@ from pydantic import ValidationError
 from harness.errors import StoreError, nearest
 from harness.files import Files
 from harness.records import SCHEMA_VERSION, CellRecord, Record, ScoreRecord, SetScoreRecord, Status, SuiteManifest
+from harness.study.record import StudyRecord
 
 LOGGER = logging.getLogger(__name__)
 
@@ -155,6 +157,16 @@ class Store(Files):
     def write_set_score(self, record: SetScoreRecord) -> None:
         """Write or replace one metric of one set."""
         self.replace(_shard("set_scores", f"{record.set_id}.{record.metric}"), _dump(record))
+
+    # Studies
+
+    def study(self, suite: str) -> StudyRecord | None:
+        """What people voted on the suite's videos, as last counted; None where nothing was."""
+        return self._read_record(f"studies/{suite}.json", StudyRecord)
+
+    def write_study(self, record: StudyRecord) -> None:
+        """Write or replace the votes on a suite."""
+        self.replace(f"studies/{record.suite}.json", _dump(record))
 
     def _read_many(self, paths: list[str], kind: type[_R]) -> dict[str, _R]:
         if self._local:

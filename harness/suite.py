@@ -6,21 +6,28 @@ Method configurations are checked against the method's own fields while planning
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
-from yaml.constructor import ConstructorError
 
 from harness.discovery import FAMILIES, METHODS, METRICS, SET_METRICS, names
-from harness.errors import SuiteError, nearest
+from harness.errors import SuiteError
 from harness.seeds import parse_seed_protocol
+from harness.strict_yaml import Location, explain, one_of, read_yaml, shown, where_in
 from harness.suite_cost import PlannedRow, Published, StatedCost, StrictModel
+from harness.suite_prompts import (
+    PromptFile,
+    VBenchSource,
+    check_prompts,
+    is_other_branch,
+    read_prompts,
+    read_vbench_prompts,
+)
+from harness.vbench.prompts import VBenchPrompt
 
 Scalar = bool | int | float | str
-Location = tuple[int | str, ...]
 
 
 class SamplingOverrides(StrictModel):
@@ -37,6 +44,15 @@ class SamplingOverrides(StrictModel):
     true_cfg_scale: Annotated[float, Field(ge=1)] | None = None
 
 
+class RungEntry(StrictModel):
+    """A trained student that runs in the place of a pipeline's own transformer, under every method of the model."""
+
+    weights: Annotated[str, Field(min_length=1)]
+    """Folder of the rung, relative to the suite."""
+    guidance_scale: Annotated[float, Field(gt=0)]
+    """What the student is told, on the scale of classifier-free guidance (1 is none); a step is one call."""
+
+
 class ModelEntry(StrictModel):
     """A pipeline: `model` is a hub id, or a folder written `./...`, `../...` or absolute (relative to the suite)."""
 
@@ -45,23 +61,16 @@ class ModelEntry(StrictModel):
     revision: str | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     sampling: SamplingOverrides = SamplingOverrides()
+    rung: RungEntry | None = None
+    fps: Annotated[float, Field(gt=0)] | None = None
+    """Frames per second of its videos; the suite's where left out."""
     baseline: str | None = None
     """Label of the model whose original all rows of this one are compared with; its own where left out."""
 
     @field_validator("family")
     @classmethod
     def _known(cls, family: str) -> str:
-        return _one_of("family", family, names(FAMILIES))
-
-
-class PromptFile(StrictModel):
-    """A text file with one prompt a line, relative to the suite."""
-
-    file: str
-    limit: Annotated[int, Field(ge=1)] | None = None
-    images: Annotated[str, Field(min_length=1)] | None = None
-    """Folder with an image `<prompt>.jpg` (or .jpeg, .png) for each prompt, relative to the suite. Only models that
-    begin a video with an image look at it."""
+        return one_of("family", family, names(FAMILIES))
 
 
 class MethodEntry(BaseModel):
@@ -88,7 +97,7 @@ class MethodEntry(BaseModel):
     @field_validator("method")
     @classmethod
     def _known(cls, method: str) -> str:
-        return _one_of("method", method, names(METHODS))
+        return one_of("method", method, names(METHODS))
 
     @property
     def config(self) -> dict[str, Any]:
@@ -109,7 +118,7 @@ class ImageSetEntry(StrictModel):
     @classmethod
     def _known(cls, metrics: list[str]) -> list[str]:
         for metric in metrics:
-            _one_of("set metric", metric, names(SET_METRICS))
+            one_of("set metric", metric, names(SET_METRICS))
         return metrics
 
 
@@ -131,7 +140,7 @@ class Suite(StrictModel):
     store: str = "runs"
     """Folder or fsspec URL the results go to, relative to the working directory."""
     models: Annotated[dict[str, ModelEntry], Field(min_length=1)]
-    prompts: Annotated[list[str], Field(min_length=1)] | PromptFile
+    prompts: Annotated[list[str], Field(min_length=1)] | PromptFile | VBenchSource
     samples: Annotated[int, Field(ge=1)] = 1
     seeds: str = "index"
     methods: Annotated[list[MethodEntry], Field(min_length=1)]
@@ -159,42 +168,24 @@ class Suite(StrictModel):
     @classmethod
     def _metrics(cls, metrics: list[str]) -> list[str]:
         for metric in metrics:
-            _one_of("metric", metric, names(METRICS))
+            one_of("metric", metric, names(METRICS))
         if len(set(metrics)) < len(metrics):
             raise ValueError(f"metrics {metrics} names one twice; leave the second out")
         return metrics
 
     @field_validator("prompts")
     @classmethod
-    def _prompts(cls, prompts: list[str] | PromptFile) -> list[str] | PromptFile:
+    def _prompts(cls, prompts: list[str] | PromptFile | VBenchSource) -> list[str] | PromptFile | VBenchSource:
         if isinstance(prompts, list):
-            _check_prompts(prompts)
+            check_prompts(prompts)
         return prompts
 
     @field_validator("prompts", mode="before")
     @classmethod
     def _prompts_kind(cls, prompts: Any) -> Any:
-        if not isinstance(prompts, list | dict | PromptFile):
-            raise ValueError(f"give a list of prompts, or a mapping with the key file, not {shown(prompts)}")
+        if not isinstance(prompts, list | dict | PromptFile | VBenchSource):
+            raise ValueError(f"give a list of prompts, or a mapping with the key file or vbench, not {shown(prompts)}")
         return prompts
-
-
-def _one_of(kind: str, name: str, known: tuple[str, ...]) -> str:
-    if name not in known:
-        raise ValueError(f"unknown {kind} {name!r}{nearest(name, known)}")
-    return name
-
-
-def _check_prompts(prompts: list[str]) -> None:
-    seen: set[str] = set()
-    for prompt in prompts:
-        if not prompt.strip():
-            raise ValueError("a prompt is empty; leave it out")
-        if prompt in seen:
-            raise ValueError(f"prompt {prompt!r} is there twice; use samples for more videos of one prompt")
-        if "/" in prompt or "\0" in prompt:
-            raise ValueError(f"prompt {prompt!r} has a '/', which a video's file name cannot have; rephrase it")
-        seen.add(prompt)
 
 
 class LoadedSuite(BaseModel):
@@ -208,10 +199,21 @@ class LoadedSuite(BaseModel):
     prompts: tuple[str, ...]
     lines: dict[Location, int]
     """1-based line of every key and list item."""
+    vbench: tuple[VBenchPrompt, ...] = ()
+    """One for each of the prompts, where they are VBench's."""
+
+    def text_of(self, prompt_index: int) -> str:
+        """What a model is told: the prompt itself, or its extension."""
+        return self.vbench[prompt_index].text if self.vbench else self.prompts[prompt_index]
+
+    def samples_of(self, prompt_index: int) -> int:
+        """How many videos there are of a prompt in each row."""
+        own = self.vbench[prompt_index].samples if self.vbench else None
+        return self.suite.samples if own is None else own
 
     def where(self, *location: int | str) -> str:
         """`file:line: key` of a place in the file, to begin an error with."""
-        return _where(self.path, self.lines, location)
+        return where_in(self.path, self.lines, location)
 
     def resolve(self, path: str) -> Path:
         """A path of the suite, relative to the suite's own folder."""
@@ -224,169 +226,16 @@ def load_suite(path: Path) -> LoadedSuite:
     Raises:
         SuiteError: with one line for each thing that is wrong.
     """
+    file = read_yaml(path, what="suite", see="suites/suite.schema.json", error=SuiteError)
+    file = replace(file, data={"suite": path.stem, **file.data})
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise SuiteError(f"{path}: cannot be read ({reason}); give the path of a suite file") from None
-    lines: dict[Location, int] = {}
-    try:
-        _collect_lines(path, yaml.compose(text, Loader=_Loader), (), lines)
-        data = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise SuiteError(f"{path}{line}: not valid YAML: {problem}") from None
-    except RecursionError:
-        raise SuiteError(f"{path}: lists or mappings are nested too deeply, or in themselves; flatten them") from None
-    if not isinstance(data, dict):
-        raise SuiteError(f"{path}:1: a suite is a mapping of keys to values; see suites/suite.schema.json")
-    data = {"suite": path.stem, **data}
-    try:
-        suite = Suite.model_validate(data)
+        suite = Suite.model_validate(file.data)
     except ValidationError as error:
-        raise SuiteError("\n".join(_explain(path, lines, data, error))) from None
-    loaded = LoadedSuite(suite=suite, path=path, text=text, prompts=(), lines=lines)
-    return loaded.model_copy(update={"prompts": _read_prompts(loaded)})
-
-
-def _read_prompts(loaded: LoadedSuite) -> tuple[str, ...]:
-    prompts = loaded.suite.prompts
-    if isinstance(prompts, list):
-        return tuple(prompts)
-    path = loaded.resolve(prompts.file)
-    where = loaded.where("prompts", "file")
-    try:
-        found = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise SuiteError(f"{where}: {prompts.file!r} cannot be read ({reason}); it is relative to the suite") from None
-    if prompts.limit is not None and prompts.limit > len(found):
-        where = loaded.where("prompts", "limit")
-        raise SuiteError(f"{where}: {prompts.limit} prompts wanted, {path.name} has {len(found)}; lower the limit")
-    found = found[: prompts.limit]
-    try:
-        _check_prompts(found)
-    except ValueError as error:
-        raise SuiteError(f"{where}: {path.name}: {error}") from None
-    if not found:
-        raise SuiteError(f"{where}: {path.name} has no prompts; put one on each line")
-    return tuple(found)
-
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML's own, but that a value which is not what it looks like (`2001-99-99`) is a YAML error with a line."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep=deep)
-        except (yaml.YAMLError, RecursionError):
-            raise
-        except Exception:
-            problem = f"{shown(node.value)} is no {node.tag.rpartition(':')[2]}; put it in quotes to make it text"
-            raise ConstructorError(None, None, problem, node.start_mark) from None
-
-
-def _collect_lines(path: Path, node: yaml.Node | None, at: Location, lines: dict[Location, int]) -> None:
-    """Fill in the line of every key; a key given twice, which YAML loaders pass over in silence, is an error."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode):
-                raise SuiteError(f"{path}:{line}: a key is a list or a mapping; use plain text")
-            place = (*at, key.value)
-            if place in lines:
-                raise SuiteError(f"{_where(path, {place: line}, place)}: given twice; keep one")
-            lines[place] = line
-            _collect_lines(path, key, place, lines)
-            _collect_lines(path, value, place, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            lines[*at, index] = value.start_mark.line + 1
-            _collect_lines(path, value, (*at, index), lines)
-    elif isinstance(node, yaml.ScalarNode) and re.search("[\0\ud800-\udfff]", node.value):
-        where = _where(path, lines, at)
-        raise SuiteError(f"{where}: {shown(node.value)} holds a character that no file can hold; remove it")
-
-
-def _where(path: Path, lines: dict[Location, int], location: Location) -> str:
-    place = location
-    while place and place not in lines:
-        place = place[:-1]
-    line = f":{lines[place]}" if place else ""
-    key = ".".join(part if isinstance(part, str) and part.isprintable() else repr(part) for part in location)
-    return f"{path}{line}: {key}" if key else f"{path}{line}"
-
-
-def shown(value: Any) -> str:
-    """A value as it stands in an error: on one line, and not the whole file."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:76]} ..."
-
-
-def _explain(path: Path, lines: dict[Location, int], data: Any, error: ValidationError) -> list[str]:
-    """One line for each finding, the value shown and the remedy added where pydantic has none."""
-    said = []
-    for finding in error.errors(include_url=False):
-        if _is_other_branch(finding["loc"], data):
-            continue
-        kind, location = finding["type"], _place(finding["loc"], data)
-        message = re.sub(r"^Value error, ", "", finding["msg"])
-        if kind == "extra_forbidden":
-            message = f"unknown key{nearest(str(location[-1]), _known_keys(location[:-1]))}"
-        elif kind == "missing":
-            location = (*location, finding["loc"][-1])
-            message = "is missing; add it"
-        elif kind == "invalid_key" or finding["loc"][-1] == "[key]":
-            location = (*location[:-1], str(location[-1])) if location else ()  # YAML's text of it has the line
-            message = f"a key is {shown(finding['input'])}; keys are text, so put it in quotes"
-        elif kind in ("model_type", "dict_type"):
-            message = f"give a mapping of keys to values, not {shown(finding['input'])}"
-        elif kind == "too_short":
-            message = "is empty; give at least one"
-        elif kind != "value_error":
-            message = f"{message[0].lower()}{message[1:]}, not {shown(finding['input'])}"
-        said.append(f"{_where(path, lines, location)}: {message}")
-    return list(dict.fromkeys(said))
-
-
-def _is_other_branch(location: Location, data: Any) -> bool:
-    """Whether a finding about `prompts` is of the way of giving them that the file does not use."""
-    if location[:1] != ("prompts",) or len(location) < 2:
-        return False
-    return (location[1] == PromptFile.__name__) != isinstance(data.get("prompts"), dict)
-
-
-def _place(location: Location, data: Any) -> Location:
-    """A finding's place in the file: pydantic also names the tried branches of unions, which the file does not have."""
-    place: Location = ()
-    for part in location:
-        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and part in range(len(data))):
-            data, place = data[part], (*place, part)  # type: ignore[index]
-    return place
-
-
-def _known_keys(location: Location) -> tuple[str, ...]:
-    """Keys allowed at a place of the file."""
-    model: type[BaseModel]
-    match location:
-        case ("prompts",):
-            model = PromptFile
-        case ("fleet",):
-            model = FleetEntry
-        case ("models", _):
-            model = ModelEntry
-        case ("models", _, "sampling"):
-            model = SamplingOverrides
-        case ("image_set",):
-            model = ImageSetEntry
-        case ("methods", _, "cost"):
-            model = StatedCost
-        case ("methods" | "planned", _, "published"):
-            model = Published
-        case ("planned", _):
-            model = PlannedRow
-        case _:
-            model = Suite
-    return tuple(model.model_fields)
+        findings = error.errors(include_url=False)
+        findings = [finding for finding in findings if not is_other_branch(finding["loc"], file.data)]
+        raise SuiteError(explain(file, findings, Suite)) from None
+    loaded = LoadedSuite(suite=suite, path=path, text=file.text, prompts=(), lines=file.lines)
+    if isinstance(suite.prompts, VBenchSource):
+        vbench = read_vbench_prompts(loaded, suite.prompts.vbench)
+        return loaded.model_copy(update={"prompts": tuple(entry.prompt for entry in vbench), "vbench": vbench})
+    return loaded.model_copy(update={"prompts": read_prompts(loaded, suite.prompts)})

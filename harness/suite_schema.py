@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
 
+from harness.dimensions import QUALITY, SEMANTIC
 from harness.discovery import FAMILIES, METRICS, discover_methods, names
 from harness.suite import Suite
 
@@ -18,6 +19,8 @@ def suite_schema() -> dict[str, Any]:
     definitions = schema["$defs"]
     definitions["ModelEntry"]["properties"]["family"]["enum"] = list(names(FAMILIES))
     schema["properties"]["metrics"]["items"]["enum"] = list(names(METRICS))
+    _, some = definitions["VBenchSelection"]["properties"]["dimensions"]["anyOf"]
+    some["items"]["enum"] = list(QUALITY + SEMANTIC)
     common = definitions.pop("MethodEntry")["properties"]
     schema["properties"]["methods"]["items"] = {
         "oneOf": [_method_schema(name, method, common) for name, method in discover_methods().items()]

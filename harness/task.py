@@ -11,6 +11,16 @@ from harness.records import CellKey, CellRecord, Status
 
 
 @dataclass(frozen=True, slots=True)
+class ModelRung:
+    """A trained student in the place of a pipeline's own transformer, whatever the row's method."""
+
+    folder: str
+    card_hash: str
+    """What the folder held as the suite was planned; see `harness.planning.rungs.rung_hash`."""
+    guidance_scale: float
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """Which pipeline a cell needs. Equal specs share one resident pipeline."""
 
@@ -20,6 +30,7 @@ class ModelSpec:
     """Folder or hub id."""
     revision: str | None
     dtype: str
+    rung: ModelRung | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import SuiteError
 from harness.records import TINY_PREFIX, canonical_hash
 from harness.suite import LoadedSuite, ModelEntry
 
@@ -35,11 +36,17 @@ def tiny_suite(loaded: LoadedSuite) -> LoadedSuite:
     """The suite with a stand-in, in float32, for every model; its name ends in `-tiny`, its text says so first.
 
     Labels that differ only in size would become one, so a model named again gets a stand-in with other weights.
+
+    Raises:
+        SuiteError: a model runs a trained student.
     """
     suite = loaded.suite
     models: dict[str, ModelEntry] = {}
     seeds: Counter[str] = Counter()
     for label, entry in suite.models.items():
+        if entry.rung is not None:
+            where = loaded.where("models", label, "rung")
+            raise SuiteError(f"{where}: trained weights fit no tiny stand-in; run the suite without --tiny")
         models[label] = _tiny_entry(entry, seeds[entry.model])
         seeds[entry.model] += 1
     name = f"{suite.suite}-tiny"

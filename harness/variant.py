@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import SuiteError
@@ -36,4 +37,5 @@ def only_first_prompts(loaded: LoadedSuite, count: int) -> LoadedSuite:
         )
     suite = loaded.suite
     changed = suite.model_copy(update={"suite": f"{suite.suite}-first{count}", "samples": 1})
-    return loaded.model_copy(update={"suite": changed, "prompts": loaded.prompts[:count]})
+    vbench = tuple(replace(prompt, samples=None) for prompt in loaded.vbench[:count])
+    return loaded.model_copy(update={"suite": changed, "prompts": loaded.prompts[:count], "vbench": vbench})

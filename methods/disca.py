@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from methods.base import Applied, Method, Sampling
 from methods.families.base import Family
-from methods.students.applied import NOWHERE_TO_TELL, StudentSource
+from methods.students.applied import NOWHERE_TO_TELL
 from methods.students.attached_predictor import (
     AppliedPredictor,
     AppliedStudentWithPredictor,
@@ -16,6 +16,7 @@ from methods.students.attached_predictor import (
     PredictorSource,
     check_excess,
 )
+from methods.students.in_force import StudentSource
 from methods.students.predictor import unsupported_predictor
 from methods.students.predictor_rung import STUDENT_KINDS
 from methods.students.random_rungs import CONFORMANCE_GUIDANCE, write_random_predictor, write_random_student

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,6 +43,16 @@ class Difference:
     def distinguishable(self) -> bool | None:
         """False when the interval includes 0; None when there is no interval."""
         return None if self.interval is None else not self.interval.holds(0.0)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Several rows weighed against each other, over the prompts and samples that all of them have."""
+
+    value: float
+    interval: Interval | None
+    """Paired; None with fewer than two prompts."""
+    pairs: int
 
 
 @dataclass(frozen=True)
@@ -147,18 +157,51 @@ class Estimator:
         value = float(base_sums.sum() / row_sums.sum())
         return Estimate(numbers.row.row, ratio, value, interval, int(both.sum()), expected, _prompts(both))
 
+    def contrast(self, terms: Sequence[tuple[float, RowNumbers, str]], *, ratio: bool = False) -> Contrast | None:
+        """A weighted sum of means or scores, each of one row and measure, over the cells that all of them have.
+
+        With `ratio` the product of the means to the power of their weights. None where there are no such cells, or a
+        ratio is of nothing. Scores go with others of the same kind alone, since a cell may lack some of their
+        dimensions.
+        """
+        names = [INGREDIENTS.get(measure, (measure,)) for _, _, measure in terms]
+        values = np.stack(
+            [
+                np.stack([numbers.grid[name] for name in parts])
+                for (_, numbers, _), parts in zip(terms, names, strict=True)
+            ]
+        )
+        scores = [measure if measure in INGREDIENTS else None for _, _, measure in terms]
+        summed = self._summed([weight for weight, _, _ in terms], values, scores, ratio=ratio)
+        return summed[0] if summed is not None and np.isfinite(summed[0].value) else None
+
     def _difference(self, row: Array, original: Array, score: str | None) -> Difference | None:
         """Of a mean (one quantity) or of a score (its dimensions along the first axis), over common cells."""
-        both = np.isfinite(row) & np.isfinite(original)
-        if not both.any(axis=(1, 2)).all():
+        summed = self._summed((1.0, -1.0), np.stack([row, original]), (score, score))
+        if summed is None:
             return None
-        row, original = np.where(both, row, np.nan), np.where(both, original, np.nan)
-        points = [_reduce(_masked_means(values), score) for values in (row, original)]
-        draws = [_reduce(self._means(values), score) for values in (row, original)]
-        absolute = float(points[0] - points[1])
-        relative = absolute / float(points[1]) if points[1] else None
-        paired = _anywhere(both)
-        return Difference(absolute, relative, self._interval(draws[0] - draws[1], paired), int(paired.sum()))
+        contrast, (_, base) = summed
+        relative = contrast.value / base if base else None
+        return Difference(contrast.value, relative, contrast.interval, contrast.pairs)
+
+    def _summed(
+        self, weights: Sequence[float], values: Array, scores: Sequence[str | None], *, ratio: bool = False
+    ) -> tuple[Contrast, list[float]] | None:
+        """The sum, and its terms before they are weighted. `values`: (terms, quantities, prompts, samples)."""
+        common = np.asarray(np.all(np.isfinite(values), axis=0), dtype=np.bool_)
+        if not common.any(axis=(1, 2)).all():
+            return None
+        kept = np.where(common, values, np.nan)
+        points = np.stack([_reduce(_masked_means(one), score) for one, score in zip(kept, scores, strict=True)])
+        draws = np.stack([_reduce(self._means(one), score) for one, score in zip(kept, scores, strict=True)])
+        paired, by = _anywhere(common), np.asarray(weights)
+        if ratio:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                total, drawn = np.exp(by @ np.log(points)), np.exp(by @ np.log(draws))
+        else:
+            total, drawn = by @ points, by @ draws
+        contrast = Contrast(float(total), self._interval(drawn, paired), int(paired.sum()))
+        return contrast, [float(point) for point in points]
 
     def _means(self, values: Array) -> Array:
         """The mean of each quantity (first axis) in every draw: (draws, quantities)."""

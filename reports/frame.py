@@ -69,9 +69,10 @@ def cell_frame(source: RecordSource, manifest: SuiteManifest) -> CellFrame:
     records, failures, scores = source.cells(ids), source.failures(ids), source.scores(ids)
     judge = _judge(manifest, scores)
     lines: list[dict[str, Any]] = []
+    places = manifest.places()
     for row in manifest.rows:
-        for position, cell_id in enumerate(row.cell_ids):
-            prompt_index, sample_index = divmod(position, manifest.samples)
+        # A row that cannot run has no cells.
+        for cell_id, (prompt_index, sample_index) in zip(row.cell_ids, places, strict=False):
             line: dict[str, Any] = dict.fromkeys(COLUMNS)
             line.update(dict.fromkeys(NUMBERS, float("nan")))
             line.update(

@@ -62,8 +62,18 @@ def project(results: Results, source: RecordSource) -> dict[str, RowProjection]:
             value = results.estimate(line.row, measure).value
             if value is not None:
                 metrics[name] = value
+        metrics |= _preferred(results, line.row)
         projections[line.row] = RowProjection(metrics, cells, _strip(cells, source))
     return projections
+
+
+def _preferred(results: Results, name: str) -> dict[str, float]:
+    """What people said: win rate in percent, Bradley and Terry's strength, and the votes behind them."""
+    row = results.study.row(name) if results.study is not None else None
+    if row is None:
+        return {}
+    found = {"study/win_rate": row.overall.rate, "study/votes": float(row.overall.votes)}
+    return found | ({} if row.strength is None else {"study/strength": row.strength})
 
 
 def _strip(cells: pd.DataFrame, source: RecordSource) -> bytes | None:

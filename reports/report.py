@@ -11,6 +11,7 @@ from harness.errors import StoreError
 from harness.records import SuiteManifest
 from reports import figures, missing, provenance, tables
 from reports.dimensions import DIMENSIONS, FIDELITY
+from reports.formats.markdown import render as as_markdown
 from reports.results import Results, collect
 from reports.scores import QUALITY_SCORE, SEMANTIC_SCORE, TOTAL_SCORE
 from reports.source import RecordSource
@@ -78,9 +79,8 @@ def _opening(results: Results) -> list[str]:
 def _tables(results: Results) -> list[str]:
     lines: list[str] = []
     for table in tables.discover().values():
-        rendered = table.render(results)
-        if rendered:
-            lines += [f"## {table.TITLE}", "", *rendered, ""]
+        if table.belongs(results):
+            lines += [f"## {table.TITLE}", "", as_markdown(table.sheet(results))]
     return lines
 
 
@@ -88,8 +88,9 @@ def _figures(results: Results, source: RecordSource, folder: Path) -> tuple[list
     lines: list[str] = []
     paths: list[Path] = []
     for figure in figures.discover().values():
-        lines += [f"## {figure.TITLE}", ""]
-        for drawn in figure.draw(results, source, folder / FIGURE_FOLDER):
+        all_drawn = figure.draw(results, source, folder / FIGURE_FOLDER)
+        lines += [f"## {figure.TITLE}", ""] if all_drawn else []
+        for drawn in all_drawn:
             if drawn.path is not None:
                 paths.append(drawn.path)
                 lines += [f"![{figure.TITLE}]({drawn.path.relative_to(folder).as_posix()})", ""]

@@ -13,12 +13,13 @@ import pandas as pd
 from harness.records import RowManifest, SetScoreRecord, SuiteManifest, set_id_of
 from reports.bootstrap import prompt_draws
 from reports.dimensions import FIDELITY
-from reports.estimates import MEASURES, RATIOS, Estimate, Estimator, RowNumbers, applicable
+from reports.estimates import MEASURES, RATIOS, Contrast, Estimate, Estimator, RowNumbers, applicable
 from reports.frame import CellFrame, cell_frame
 from reports.ledger import NO_ORIGINAL, Denominators, Exclusion, denominators, exclusions, why_absent
 from reports.rows import is_original
 from reports.scores import INGREDIENTS
 from reports.source import RecordSource
+from reports.study.results import StudyResults, study_results
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Results:
     """By row and measure: every measure of `reports.estimates.MEASURES` for every row."""
     set_scores: Mapping[str, Mapping[str, SetScoreRecord]]
     """By row and metric: what was found of all of a row's images together."""
+    study: StudyResults | None
+    """What people preferred; None where nobody was asked."""
+    numbers: Mapping[str, RowNumbers]
+    """By row: what the estimates were made of."""
 
     @property
     def cells(self) -> pd.DataFrame:
@@ -47,6 +52,27 @@ class Results:
     def estimate(self, row: str, measure: str) -> Estimate:
         """Raises KeyError for an unknown row or measure."""
         return self.estimates[row, measure]
+
+    def why_absent(self, row: str, measure: str) -> str | None:
+        """Why there is no number, also of a row that the suite does not have; None where there is one."""
+        if row not in self.numbers:
+            return f"the suite has no row {row!r}"
+        estimate = self.estimate(row, measure)
+        return f"{row}: {estimate.reason}" if estimate.value is None else None
+
+    def contrast(self, *terms: tuple[float, str, str], ratio: bool = False) -> Contrast | str:
+        """See `Estimator.contrast`; terms are weight, row and measure. The reason where there is none."""
+        for _, row, measure in terms:
+            if absent := self.why_absent(row, measure):
+                return absent
+        estimator = Estimator(prompt_draws(len(self.manifest.prompts)))
+        found = estimator.contrast([(weight, self.numbers[row], name) for weight, row, name in terms], ratio=ratio)
+        return found or f"no cells that all of {', '.join(dict.fromkeys(row for _, row, _ in terms))} have"
+
+    def denominators(self, row: str) -> Denominators | None:
+        """What stands behind a row's numbers; None where it cannot run, or is not of this suite."""
+        skipped = {row.row for row in self.manifest.rows if row.skip_reason is not None}
+        return next((line for line in self.ledger if line.row == row and row not in skipped), None)
 
     def models(self) -> dict[str, list[RowManifest]]:
         """Rows by model label, both in the suite's order, originals first within a model."""
@@ -98,14 +124,16 @@ def collect(source: RecordSource, manifest: SuiteManifest) -> Results:
     for row in manifest.rows:
         original = numbers.get(row.baseline) if row.baseline is not None else None
         for measure in MEASURES:
-            estimate = _estimate(estimator, numbers, row, measure, original)
+            estimate = _estimate(estimator, manifest, numbers, row, measure, original)
             if not estimate.complete:
                 asked = _asked(lines[row.row], applicable(numbers, measure, row.model_label))
                 reason = estimate.reason or _reason(row, measure, asked, frame, manifest, by_cell)
                 estimate = replace(estimate, reason=reason)
             estimates[row.row, measure] = estimate
     ledger, sets = tuple(denominators(manifest, frame)), _set_scores(source, manifest)
-    return Results(manifest, frame, ledger, tuple(left_out), estimates, sets)
+    voted = source.study(manifest.suite)
+    study = study_results(voted, manifest) if voted is not None else None
+    return Results(manifest, frame, ledger, tuple(left_out), estimates, sets, study, numbers)
 
 
 def _set_scores(source: RecordSource, manifest: SuiteManifest) -> dict[str, Mapping[str, SetScoreRecord]]:
@@ -125,7 +153,12 @@ def _without(table: pd.DataFrame, left_out: Sequence[Exclusion]) -> pd.DataFrame
 
 
 def _estimate(
-    estimator: Estimator, numbers: Mapping[str, RowNumbers], row: RowManifest, measure: str, original: RowNumbers | None
+    estimator: Estimator,
+    manifest: SuiteManifest,
+    numbers: Mapping[str, RowNumbers],
+    row: RowManifest,
+    measure: str,
+    original: RowNumbers | None,
 ) -> Estimate:
     own, expected = numbers[row.row], len(row.cell_ids)
     if measure in FIDELITY and row.baseline is None:
@@ -144,7 +177,7 @@ def _estimate(
         return estimator.score(own, measure, expected, original)
     speaks = applicable(numbers, measure, row.model_label)
     if speaks is not None and expected:
-        expected = int(speaks.sum()) * own.grid[measure].shape[1]
+        expected = sum(manifest.samples_of(int(prompt)) for prompt in np.flatnonzero(speaks))
     return estimator.mean(own, measure, expected, original)
 
 

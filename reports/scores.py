@@ -16,6 +16,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from harness.vbench.normalization import QUALITY_WEIGHT as QUALITY_WEIGHT
+from harness.vbench.normalization import SEMANTIC_WEIGHT as SEMANTIC_WEIGHT
 from reports.dimensions import QUALITY, SEMANTIC
 
 Array = npt.NDArray[np.float64]
@@ -23,8 +25,6 @@ Array = npt.NDArray[np.float64]
 SEMANTIC_SCORE: Final = "semantic_score"
 QUALITY_SCORE: Final = "quality_score"
 TOTAL_SCORE: Final = "total_score"
-QUALITY_WEIGHT: Final = 4.0
-SEMANTIC_WEIGHT: Final = 1.0
 
 INGREDIENTS: Final[dict[str, tuple[str, ...]]] = {
     SEMANTIC_SCORE: SEMANTIC,

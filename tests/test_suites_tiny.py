@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from harness.plan import make_plan
 from harness.records import Status
-from harness.suite import load_suite
 from harness.variant import load_variant
+from harness.vbench.package import INSTALL, wheel_path
 from harness.worker import Worker
 
 SUITES = sorted(Path(__file__).parents[1].joinpath("suites").glob("*.yaml"))
@@ -18,11 +19,14 @@ SUITES = sorted(Path(__file__).parents[1].joinpath("suites").glob("*.yaml"))
 
 def of_a_paper(path: Path) -> bool:
     """Whether a suite names models of a hub; the others have a model beside them and need no stand-in."""
-    return not any(entry.model.startswith((".", "/")) for entry in load_suite(path).suite.models.values())
+    models = yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
+    return not any(entry["model"].startswith((".", "/")) for entry in models.values())
 
 
 @pytest.mark.parametrize("path", [path for path in SUITES if of_a_paper(path)], ids=lambda path: path.stem)
 def test_one_cell_of_every_row_is_made(path: Path, tmp_path: Path) -> None:
+    if path.stem == "vbench_full" and not wheel_path().is_file():
+        pytest.skip(f"VBench's wheel is not there: {INSTALL}")
     plan = make_plan(load_variant(path, tiny=True, first_prompts=1))
     worker = Worker(str(tmp_path / "store"), "cpu")
     try:

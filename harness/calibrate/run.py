@@ -12,14 +12,15 @@ from typing import Any, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-import harness.shapes.autoencoder  # noqa: F401  # diffusers loads only classes whose module is imported already
 from harness.calibrate.base import Calibrator, Subject
 from harness.calibrate.calibration import Calibration, CalibrationError, MadeBy, PromptsUsed
-from harness.discovery import METHODS, load_family, load_plugin, names
+from harness.discovery import METHODS, load_plugin, names
 from harness.environment import code_commit
-from harness.errors import ModelError, nearest, one_line
+from harness.errors import nearest
+from harness.loaded_model import loaded_model
 from harness.planning.models import model_of, shown_model
-from harness.suite import LoadedSuite, shown
+from harness.strict_yaml import shown
+from harness.suite import LoadedSuite
 from harness.worker import best_device
 
 DISTRIBUTION = "video-acceleration-harness"
@@ -73,24 +74,22 @@ def calibrate(
     spec, family, fingerprint, sampling = model_of(loaded, label)
     if family.needs_image:
         raise CalibrationError(f"family {family.name} makes videos of images, which calibration cannot give it yet")
-    available = len(loaded.prompts)
+    told = tuple(loaded.text_of(index) for index in range(len(loaded.prompts)))
+    available = len(told)
     if prompts is not None and prompts > available:
         raise CalibrationError(f"--prompts {prompts}, the suite has {available}; lower it or add prompts to the suite")
-    chosen = loaded.prompts[: min(calibrator.default_prompts, available) if prompts is None else prompts]
+    chosen = told[: min(calibrator.default_prompts, available) if prompts is None else prompts]
     device = best_device()
-    try:
-        pipeline = load_family(spec.family).load(spec.model, revision=spec.revision, dtype=spec.dtype, device=device)
-    except (OSError, ValueError, ImportError) as error:
-        raise ModelError(f"model {spec.model!r} ({label}) cannot be loaded: {one_line(error)}") from error
-    subject = Subject(pipeline, family, sampling, chosen, loaded.suite.seeds, device)
-    found = calibrator.calibrate(subject)
+    with loaded_model(family, spec, device) as pipeline:
+        subject = Subject(pipeline, family, sampling, chosen, loaded.suite.seeds, device)
+        found = calibrator.calibrate(subject)
     return Calibration(
         method=method,
         family=spec.family,
-        model=shown_model(spec.model),
+        model=shown_model(spec),
         model_fingerprint=fingerprint,
         dtype=spec.dtype,
-        sampling=asdict(sampling),
+        sampling=sampling.as_plain(),
         options=asdict(calibrator),
         prompts=PromptsUsed(count=len(chosen), sha256=hashlib.sha256("\n".join(chosen).encode()).hexdigest()),
         seeds=subject.seeds,

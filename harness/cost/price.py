@@ -12,11 +12,12 @@ from harness.cost.replay import MetaModel
 from harness.cost.traces import SCHEDULE, Basis, basis_of_file, basis_of_store, stated_basis
 from harness.discovery import load_family
 from harness.errors import one_line
+from harness.loaded_model import student_source
 from harness.plan import Plan, Row
 from harness.planning.stated import StatedRow
 from harness.store import Store
 from harness.suite_cost import PlannedRow, Published
-from harness.task import ModelSpec
+from harness.task import ModelRung, ModelSpec
 from methods.base import Sampling
 
 
@@ -44,7 +45,8 @@ class RowCost:
     cache_bytes: int | None = None
     """The most of the method's own tensors, over all traces."""
     model_bytes: int | None = None
-    """Weights of the transformer and of the other components whose configuration is known."""
+    """Weights of the transformer, of the other components whose configuration is known, and of what the method adds
+    (a predictor)."""
     predicted_peak_bytes: int | None = None
     """`model_bytes` + `cache_bytes` + the most that one full call has alive; see `activations.peak_live_bytes`."""
     gpu_hours: float | None = None
@@ -70,7 +72,7 @@ class PriceList:
     def __init__(self, plan: Plan, *, rate: DeviceRate | None = None, traces_from: Store | None = None) -> None:
         """`traces_from` holds recorded videos of the plan's adaptive rows; it goes before what the suite states."""
         self._plan, self._rate, self._traces = plan, rate, traces_from
-        self._models: dict[tuple[str, str, str], MetaModel] = {}
+        self._models: dict[tuple[str, str, str, ModelRung | None], MetaModel] = {}
         self._open = ExitStack()
 
     def rows(self) -> tuple[RowCost, ...]:
@@ -92,7 +94,7 @@ class PriceList:
         for row in self._plan.rows:
             steps = row.sampling.num_inference_steps
             blank = RowCost(row.name, row.model, steps, row.baseline, row.published, row.skip_reason)
-            if row.method.unsupported(load_family(row.model.family)) is not None:
+            if not row.supported:
                 yield blank
                 continue
             try:
@@ -105,7 +107,12 @@ class PriceList:
         replays = [(part.weight, model.replay(row.method, row.sampling, part.trace)) for part in basis.traces]
         flops = round(sum(weight * replayed.flops for weight, replayed in replays))
         cost = replace(
-            self._with_memory(blank, row.sampling, max(replayed.cache_bytes for _, replayed in replays)),
+            self._with_memory(
+                blank,
+                row.sampling,
+                max(replayed.cache_bytes for _, replayed in replays),
+                max(replayed.added_weight_bytes for _, replayed in replays),
+            ),
             basis=basis.said,
             flops=flops,
             nfe=flops / model.full_call_flops(row.sampling),
@@ -131,9 +138,11 @@ class PriceList:
         except Exception as error:
             return replace(blank, reason=f"{stated.reason}; {one_line(error)}")
 
-    def _with_memory(self, cost: RowCost, sampling: Sampling, cache_bytes: int | None) -> RowCost:
+    def _with_memory(
+        self, cost: RowCost, sampling: Sampling, cache_bytes: int | None, added_weight_bytes: int = 0
+    ) -> RowCost:
         model = self._model(cost.model)
-        weights = sum(model.model_bytes().values())
+        weights = sum(model.model_bytes().values()) + added_weight_bytes
         peak = None if cache_bytes is None else weights + cache_bytes + model.peak_activation_bytes(sampling)
         return replace(cost, cache_bytes=cache_bytes, model_bytes=weights, predicted_peak_bytes=peak)
 
@@ -146,8 +155,7 @@ class PriceList:
         if not row.method.adaptive:
             return SCHEDULE
         if self._traces is not None:
-            suite = self._plan.loaded.suite
-            places = ((p, s) for p in range(len(self._plan.loaded.prompts)) for s in range(suite.samples))
+            places = self._plan.places()
             found = basis_of_store(self._traces, (self._plan.cell_key(row, *place).cell_id for place in places))
             if found is not None:
                 return found
@@ -163,10 +171,10 @@ class PriceList:
         return stated_basis(row.sampling.num_inference_steps, branches, row.cost.full_steps, row.cost.levels)
 
     def _model(self, spec: ModelSpec) -> MetaModel:
-        key = (spec.family, spec.model, spec.dtype)
+        key = (spec.family, spec.model, spec.dtype, spec.rung)
         if key not in self._models:
             family = load_family(spec.family)
-            self._models[key] = MetaModel(family, architecture_of(spec, family), spec.dtype)
+            self._models[key] = MetaModel(family, architecture_of(spec, family), spec.dtype, student_source(spec))
             self._open.callback(self._models[key].close)
         return self._models[key]
 

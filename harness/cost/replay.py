@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from harness.cost.activations import peak_live_bytes
 from harness.cost.meta_meter import MetaFlopMeter
@@ -16,6 +17,7 @@ from harness.cost.remembered_ops import RememberedOps
 from harness.cost.stand_in import set_timesteps, stand_in_pipeline
 from methods.base import Decision, Method, Sampling
 from methods.families.base import Family, TransformerCall
+from methods.students.in_force import StudentSource, student_in_force
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Replayed:
     cache_bytes: int
     """What the method holds at the end, which is the most it held."""
     decisions: tuple[Decision, ...]
+    added_weight_bytes: int
+    """Of the modules that the method adds to the transformer, such as a predictor; a student's embedders are not."""
 
     def full_steps(self) -> int:
         """Steps in which every call computed everything."""
@@ -37,13 +41,15 @@ class Replayed:
 class MetaModel:
     """A model without weights on which videos are replayed. Costs that are known once stay known."""
 
-    def __init__(self, family: Family, architecture: Config, dtype: str) -> None:
-        """Build the transformer on the meta device."""
+    def __init__(self, family: Family, architecture: Config, dtype: str, student: StudentSource | None = None) -> None:
+        """Build the transformer on the meta device, and put the student that the model runs in its place."""
         self.family = family
         self._architecture, self._dtype = architecture, dtype
         self._transformer = empty_transformer(family, architecture, dtype)
         self._pipeline = stand_in_pipeline(family, architecture, self._transformer)
         self._always = ExitStack()
+        if student is not None:
+            self._always.enter_context(student_in_force(self._pipeline, family, student))
         self._meter = self._always.enter_context(MetaFlopMeter(self._transformer, family))
         self._ops = RememberedOps()
         self._full: dict[Sampling, int] = {}
@@ -83,7 +89,7 @@ class MetaModel:
         family, pipeline = self.family, self._pipeline
         # What a part does itself, beside the parts below it, is learned from a call that skips nothing.
         self.full_call_flops(sampling)
-        calls = self._calls(sampling)
+        calls, own_bytes = self._calls(sampling), _state_bytes(self._transformer)
         with family.scheduled(pipeline, sampling):
             set_timesteps(pipeline, sampling)
             with method.apply(pipeline, family) as applied:
@@ -94,7 +100,8 @@ class MetaModel:
                 for _ in range(sampling.num_inference_steps):
                     for call in calls:
                         self._call(call)
-                replayed = Replayed(self._meter.denoiser_flops(), applied.cache_bytes(), applied.decisions())
+                added = _state_bytes(self._transformer) - own_bytes
+                replayed = Replayed(self._meter.denoiser_flops(), applied.cache_bytes(), applied.decisions(), added)
         self._meter.look()
         return replayed
 
@@ -112,3 +119,8 @@ class MetaModel:
         context = nullcontext() if call.context_name is None else transformer.cache_context(call.context_name)
         with self._ops, context:
             transformer(**call.arguments)
+
+
+def _state_bytes(module: nn.Module) -> int:
+    """Of all parameters and buffers."""
+    return sum(value.nbytes for value in (*module.parameters(), *module.buffers()))

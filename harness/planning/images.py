@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from harness.errors import ImageError, SuiteError
 from harness.images import NOISE, FirstFrame, find_first_frames
-from harness.suite import LoadedSuite, PromptFile
+from harness.suite import LoadedSuite
+from harness.suite_prompts import PromptFile
 from harness.task import ModelSpec
 from harness.tiny import is_tiny
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.discovery import load_family
 from harness.errors import SuiteError
-from harness.records import UNPINNED
+from harness.planning.rungs import model_rung
+from harness.records import UNPINNED, canonical_hash
 from harness.suite import LoadedSuite
 from harness.task import ModelSpec
 from harness.tiny import is_tiny, tiny_fingerprint, tiny_sizes
@@ -25,7 +26,7 @@ def model_of(loaded: LoadedSuite, label: str) -> tuple[ModelSpec, Family, str, S
     """One of the suite's models: what to load, its family, fingerprint and sampling.
 
     Raises:
-        SuiteError: the model's folder is missing.
+        SuiteError: the model's folder is missing, or the rung that runs in its place, or its family can run none.
     """
     entry = loaded.suite.models[label]
     family = load_family(entry.family)
@@ -43,7 +44,16 @@ def model_of(loaded: LoadedSuite, label: str) -> tuple[ModelSpec, Family, str, S
     if is_tiny(model):
         fingerprint, own = tiny_fingerprint(family, model), tiny_sizes(family)
     default = replace(family.default_sampling, **own | entry.sampling.model_dump(exclude_none=True))
-    return ModelSpec(label, entry.family, model, entry.revision, entry.dtype), family, fingerprint, default
+    rung = model_rung(loaded, label)
+    if rung is not None:
+        if not family.takes_conditions:
+            where = loaded.where("models", label, "rung")
+            raise SuiteError(f"{where}: {family.name} has no known place for what a student is told; remove the rung")
+        identified = {"model": fingerprint, "rung": rung.card_hash, "guidance_scale": rung.guidance_scale}
+        fingerprint = canonical_hash(identified)
+        # As `StudentMethod.sampling` has it: one call a step, since the student is told the scale.
+        default = replace(default, guidance_scale=1.0, true_cfg_scale=None)
+    return ModelSpec(label, entry.family, model, entry.revision, entry.dtype, rung), family, fingerprint, default
 
 
 def folder_fingerprint(folder: Path) -> str:
@@ -57,6 +67,7 @@ def folder_fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-def shown_model(model: str) -> str:
-    """A hub id as it is; of a folder the end of its path, which says enough and names no machine."""
-    return "/".join(Path(model).parts[-2:]) if Path(model).is_absolute() else model
+def shown_model(spec: ModelSpec) -> str:
+    """A hub id as it is; of a folder the end of its path, which says enough and names no machine; and of a rung too."""
+    parts = [spec.model] if spec.rung is None else [spec.model, spec.rung.folder]
+    return " with ".join("/".join(Path(part).parts[-2:]) if Path(part).is_absolute() else part for part in parts)

@@ -12,7 +12,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from harness.calibrate.use import UsedCalibration
 from harness.discovery import load_method
 from harness.errors import SuiteError, nearest
-from harness.suite import LoadedSuite, MethodEntry, shown
+from harness.strict_yaml import shown
+from harness.suite import LoadedSuite, MethodEntry
 
 if TYPE_CHECKING:
     from methods.base import Method

@@ -70,17 +70,6 @@ def model_card(
     evaluation: Mapping[str, Any], training: Mapping[str, Any], *, guidance: float, machine: str, date: str
 ) -> str:
     """Markdown with the table of all dimensions. `training` is what `training.json` holds."""
-    counts = list(evaluation["steps"])
-    lines = ["| dimension | " + " | ".join(f"{count} steps" for count in counts) + " |"]
-    lines.append("|---" * (len(counts) + 1) + "|")
-
-    def line(name: str, values: list[float]) -> str:
-        return f"| {name} | " + " | ".join(f"{value:.1f}" for value in values) + " |"
-
-    for group, names in (("semantic score", SEMANTIC), ("quality score", QUALITY)):
-        per_count = [[evaluation["steps"][count][name] for name in names] for count in counts]
-        lines.append(line(f"**{group}**", [sum(values) / len(values) for values in per_count]))
-        lines += [line(name, [values[index] for values in per_count]) for index, name in enumerate(names)]
     autoencoder, denoiser = training["autoencoder"], training["denoiser"]
     return _TEXT.format(
         seed=denoiser["seed"],
@@ -92,7 +81,21 @@ def model_card(
         prompts=evaluation["prompts"],
         last_seed=evaluation["prompts"] - 1,
         guidance=guidance,
-        table="\n".join(lines),
+        table=score_table({f"{count} steps": scores for count, scores in evaluation["steps"].items()}),
         machine=machine,
         date=date,
     )
+
+
+def score_table(columns: Mapping[str, Mapping[str, float]]) -> str:
+    """Percent of every dimension, `{heading: {dimension: percent}}`, and the means of both groups, as Markdown."""
+    lines = ["| dimension | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+
+    def line(name: str, values: list[float]) -> str:
+        return f"| {name} | " + " | ".join(f"{value:.1f}" for value in values) + " |"
+
+    for group, names in (("semantic score", SEMANTIC), ("quality score", QUALITY)):
+        per_column = [[scores[name] for name in names] for scores in columns.values()]
+        lines.append(line(f"**{group}**", [sum(values) / len(values) for values in per_column]))
+        lines += [line(name, [values[index] for values in per_column]) for index, name in enumerate(names)]
+    return "\n".join(lines)

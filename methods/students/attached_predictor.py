@@ -14,8 +14,9 @@ from methods.base import MethodError, NothingHookedError
 from methods.families.base import Family
 from methods.hooks import AppliedHooks, Call
 from methods.hooks.own_modules import attach_own_module
-from methods.students.applied import AppliedStudent, StudentSource
+from methods.students.applied import AppliedStudent
 from methods.students.conditioning import TIMESTEPS
+from methods.students.in_force import StudentSource
 from methods.students.predicted_stack import PredictedStack
 from methods.students.predictor_rung import read_predictor
 from methods.students.rung import RungError, read_card
@@ -80,7 +81,8 @@ class PredictorAttachment:
         predictor, rung = read_predictor(folder, family, transformer)
         if student is not None:
             parent = read_card(student.folder, kinds=student.kinds, family=family.name).weights_sha256
-            if parent != rung.parent:
+            # The card alone of a predictor that is not there was written for no one student.
+            if rung.weights_sha256 and parent != rung.parent:
                 raise RungError(
                     f"{folder} was trained for the student {rung.parent[:12]}, {student.folder} is {parent[:12]}; "
                     "give the student it was trained for"

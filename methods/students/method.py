@@ -10,8 +10,9 @@ import torch
 
 from methods.base import Applied, Method, Sampling
 from methods.families.base import Family
-from methods.students.applied import NOWHERE_TO_TELL, AppliedStudent, StudentSource
+from methods.students.applied import NOWHERE_TO_TELL, AppliedStudent
 from methods.students.conditioning import ConditioningConfig, SecondTime
+from methods.students.in_force import StudentSource
 from methods.students.student import Student, write_student
 
 _CONFORMANCE_GUIDANCE = 4.0

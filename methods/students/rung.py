@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -24,6 +24,27 @@ class RungError(MethodError):
     """A rung's folder is missing, damaged, of another kind or family, or does not fit the model."""
 
 
+Format = Literal["float16", "int8_differences"]
+"""`int8_differences`: a student's transformer is kept as what it differs by from its pipeline's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How weights are kept that were packed after training; see `methods.students.packing`.
+
+    `sha256` is that of the packed file. `base` is the `state_digest` in float32 of the transformer that the weights are
+    differences to, None where they are not. `max_error` and `rms_error` were measured when they were packed, over all
+    values that were rounded, in the weights' own units; `rounded_rms` is the root mean square of what was rounded.
+    """
+
+    format: Format
+    sha256: str
+    base: str | None
+    max_error: float
+    rms_error: float
+    rounded_rms: float
+
+
 @dataclass(frozen=True, slots=True)
 class Rung:
     """What `rung.json` says.
@@ -31,6 +52,9 @@ class Rung:
     `kind` is the rung's name (`cfg_distilled`, `meanflow`, ...), `family` the architecture's. `parent` is the sha256
     of what the rung was distilled from: the `weights_sha256` of another rung, or the `state_digest` of a transformer.
     `config` is what is needed to build the rung's modules, `provenance` how they were trained; both are plain JSON.
+    `weights_sha256` is that of the weights' file as it was trained, however it is kept since (`storage`, None where it
+    is that file): lineage does not depend on it. A card alone, of weights that are not there, has an empty one, and
+    says in `provenance` under `obtain` where they are from.
     """
 
     kind: str
@@ -39,6 +63,7 @@ class Rung:
     config: Mapping[str, Any]
     provenance: Mapping[str, Any]
     weights_sha256: str
+    storage: Storage | None = None
 
 
 def write_rung(
@@ -51,39 +76,37 @@ def write_rung(
     provenance: Mapping[str, Any],
     tensors: Mapping[str, Tensor],
 ) -> Rung:
-    """Write a rung; `rung.json` comes last, so a folder that has one is whole.
+    """Write a rung as it was trained.
 
     Raises:
         ValueError: `tensors` is empty.
     """
     if not tensors:
         raise ValueError(f"a rung {kind!r} without weights was to be written to {folder}; give its tensors")
+    said = _plain(config), _plain(provenance)
+    return write_files(folder, tensors, lambda sha256: Rung(kind, family, parent, *said, sha256))
+
+
+def write_files(folder: Path, tensors: Mapping[str, Tensor], card: Callable[[str], Rung]) -> Rung:
+    """Write weights, then the card that is made for their sha256; so a folder that has a `rung.json` is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CARD).unlink(missing_ok=True)
     save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, folder / WEIGHTS)
-    rung = Rung(kind, family, parent, _plain(config), _plain(provenance), _file_digest(folder / WEIGHTS))
-    text = json.dumps({field.name: getattr(rung, field.name) for field in fields(Rung)}, indent=2)
+    rung = card(_file_digest(folder / WEIGHTS))
+    said = {name: value for name, value in asdict(rung).items() if value is not None}
     unfinished = folder / f"{CARD}.tmp"
-    unfinished.write_text(text + "\n", encoding="utf-8")
+    unfinished.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
     os.replace(unfinished, folder / CARD)
     return rung
 
 
 def read_card(folder: Path, *, kinds: Collection[str], family: str) -> Rung:
-    """What a folder's `rung.json` says; reads no weights.
+    """What a folder's `rung.json` says, of a rung that is to be one of these; reads no weights.
 
     Raises:
-        RungError: there is none, it lacks a field or has an unknown one, or it is of another kind or family.
+        RungError: see `read_any_card`; or it is of another kind or family.
     """
-    path = folder / CARD
-    if not path.is_file():
-        raise RungError(f"{folder} holds no {CARD}; train the rung or name the folder of a trained one")
-    found = json.loads(path.read_text(encoding="utf-8"))
-    known = {field.name for field in fields(Rung)}
-    if not isinstance(found, dict) or set(found) != known:
-        wrong = sorted(set(found) ^ known) if isinstance(found, dict) else type(found).__name__
-        raise RungError(f"{path} has missing or unknown fields {wrong}; it must have {', '.join(sorted(known))}")
-    rung = Rung(**found)
+    rung = read_any_card(folder)
     if rung.kind not in kinds:
         raise RungError(f"{folder} is a rung of kind {rung.kind!r}; give one of kind {' or '.join(sorted(kinds))}")
     if rung.family != family:
@@ -91,18 +114,39 @@ def read_card(folder: Path, *, kinds: Collection[str], family: str) -> Rung:
     return rung
 
 
+def read_any_card(folder: Path) -> Rung:
+    """What a folder's `rung.json` says, whatever it is of; reads no weights.
+
+    Raises:
+        RungError: there is none, it lacks a field or has an unknown one, or its weights are kept in an unknown format.
+    """
+    path = folder / CARD
+    if not path.is_file():
+        raise RungError(f"{folder} holds no {CARD}; train the rung or name the folder of a trained one")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    storage = found.pop("storage", None) if isinstance(found, dict) else None
+    _check_fields(path, found, Rung, optional="storage")
+    if storage is not None:
+        _check_fields(path, storage, Storage)
+        if storage["format"] not in get_args(Format):
+            raise RungError(f"{path} has storage format {storage['format']!r}; known: {', '.join(get_args(Format))}")
+        found["storage"] = Storage(**storage)
+    return Rung(**found)
+
+
 def read_tensors(folder: Path, rung: Rung) -> dict[str, Tensor]:
-    """The weights of a rung, on the CPU.
+    """The weights of a rung, on the CPU, as they are in the file.
 
     Raises:
         RungError: the file is missing or is not the one that `rung.json` was written for.
     """
     path = folder / WEIGHTS
     if not path.is_file():
-        raise RungError(f"{folder} holds no {WEIGHTS}; copy the whole folder of the rung")
-    digest = _file_digest(path)
-    if digest != rung.weights_sha256:
-        raise RungError(f"{path} has sha256 {digest[:12]}, {CARD} says {rung.weights_sha256[:12]}; copy the rung anew")
+        remedy = rung.provenance.get("obtain", "copy the whole folder of the rung")
+        raise RungError(f"{folder} holds no {WEIGHTS}; {remedy}")
+    digest, said = _file_digest(path), rung.weights_sha256 if rung.storage is None else rung.storage.sha256
+    if digest != said:
+        raise RungError(f"{path} has sha256 {digest[:12]}, {CARD} says {said[:12]}; copy the rung anew")
     tensors: dict[str, Tensor] = load_file(path)
     return tensors
 
@@ -153,14 +197,26 @@ def load_strictly(module: nn.Module, tensors: Mapping[str, Tensor], where: objec
     module.load_state_dict(dict(tensors), strict=True)
 
 
-def state_digest(state: Mapping[str, Tensor]) -> str:
-    """The sha256 of names, types, shapes and values of a state dictionary; its order does not matter."""
+def state_digest(state: Mapping[str, Tensor], *, in_float32: bool = False) -> str:
+    """The sha256 of names, types, shapes and values of a state dictionary; its order does not matter.
+
+    With `in_float32` floating-point values are taken as of that type, so that weights kept in float16 are the same.
+    """
     digest = hashlib.sha256()
     for name in sorted(state):
         value = state[name].detach().cpu().contiguous()
+        if in_float32 and value.is_floating_point():
+            value = value.float()
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _check_fields(path: Path, found: Any, of: type[Rung] | type[Storage], optional: str | None = None) -> None:
+    known = {field.name for field in fields(of)} - {optional}
+    if not isinstance(found, dict) or set(found) != known:
+        wrong = sorted(set(found) ^ known) if isinstance(found, dict) else type(found).__name__
+        raise RungError(f"{path} has missing or unknown fields {wrong}; it must have {', '.join(sorted(known))}")
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

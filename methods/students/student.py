@@ -19,6 +19,7 @@ from methods.students.conditioning import (
     conditioned,
     native_guidance,
 )
+from methods.students.differences import from_differences
 from methods.students.rung import (
     CARD,
     Rung,
@@ -27,13 +28,14 @@ from methods.students.rung import (
     load_strictly,
     read_card,
     read_tensors,
+    state_digest,
     under,
     with_prefix,
 )
 from methods.students.rung import write_rung as write_folder
 
-TRANSFORMER, CONDITIONING = "transformer", "conditioning"
-"""Prefixes of the tensors of a student's rung."""
+TRANSFORMER, CONDITIONING, SCALES = "transformer", "conditioning", "scales"
+"""Prefixes of the tensors of a student's rung; the last is there where the transformer's are differences."""
 
 
 class Student(nn.Module):
@@ -135,15 +137,38 @@ def read_student(folder: Path, family: Family, transformer: nn.Module, *, kinds:
     """The student in a rung's folder, around a copy of `transformer` in float32, which says the architecture.
 
     Raises:
-        RungError: see `read_card`, `read_tensors`; or the weights do not fit the architecture.
+        RungError: see `read_card`, `read_weights`; or the weights do not fit the architecture.
     """
     rung = read_card(folder, kinds=kinds, family=family.name)
     student = Student.beside(family, transformer, conditioning_of(rung))
-    tensors = read_tensors(folder, rung)
-    check_prefixes(tensors, (TRANSFORMER, CONDITIONING), folder)
-    load_strictly(student.transformer, under(tensors, TRANSFORMER), folder)
-    load_strictly(student.conditioning, under(tensors, CONDITIONING), folder)
+    own, embedders = read_weights(folder, rung, transformer)
+    load_strictly(student.transformer, own, folder)
+    load_strictly(student.conditioning, embedders, folder)
     return student
+
+
+def read_weights(folder: Path, rung: Rung, transformer: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The weights of a student's transformer and those of its embedders, on the CPU, however the rung keeps them.
+
+    `transformer` is the one of the pipeline, with its own weights in it.
+
+    Raises:
+        RungError: see `read_tensors`; the rung holds tensors of something else, or differences to another transformer.
+    """
+    tensors = read_tensors(folder, rung)
+    if rung.storage is None or rung.storage.format != "int8_differences":
+        check_prefixes(tensors, (TRANSFORMER, CONDITIONING), folder)
+        return under(tensors, TRANSFORMER), under(tensors, CONDITIONING)
+    check_prefixes(tensors, (TRANSFORMER, CONDITIONING, SCALES), folder)
+    base = transformer.state_dict()
+    digest = state_digest(base, in_float32=True)
+    if digest != rung.storage.base:
+        raise RungError(
+            f"{folder} holds differences to the transformer {str(rung.storage.base)[:12]}, this one is {digest[:12]}; "
+            "run it on the pipeline it was packed for, loaded as float32 or in the type of its files"
+        )
+    own = from_differences(under(tensors, TRANSFORMER), under(tensors, SCALES), base, folder)
+    return own, under(tensors, CONDITIONING)
 
 
 def conditioning_of(rung: Rung) -> ConditioningConfig:

@@ -180,7 +180,7 @@ def test_anchors_and_merges_work(write):
         # Files.
         (PROMPTS, "prompts: {file: none.txt}", ":9: prompts.file: 'none.txt' cannot be read (No such"),
         (PROMPTS, "prompts: {fil: x}", ":9: prompts.file: is missing; add it"),
-        (PROMPTS, "prompts: 5", ":9: prompts: give a list of prompts, or a mapping with the key file, not 5"),
+        (PROMPTS, "prompts: 5", ":9: prompts: give a list of prompts, or a mapping with the key file or vbench, not 5"),
         ("some/hub", "./nowhere", ":5: models.tiny.model: './nowhere' is no pipeline folder (no model_index.json in"),
         # Values YAML makes something odd of.
         ("samples: 2", "samples: 2001-99-99", ":12: not valid YAML: '2001-99-99' is no timestamp; put it in quotes"),

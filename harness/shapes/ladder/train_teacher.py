@@ -29,7 +29,7 @@ class TeacherTraining:
     examples: int = 32_000
     example_seed: int = 2
     denoiser: DenoiserTraining = field(
-        default_factory=lambda: DenoiserTraining(steps=5600, batch_size=32, checkpoint_every=100, precision="float32")
+        default_factory=lambda: DenoiserTraining(steps=4400, batch_size=32, checkpoint_every=100, precision="float32")
     )
 
 

@@ -82,6 +82,17 @@ def test_caches_are_of_the_papers_order(priced):
     assert ours["TaylorSeer (N=6, O=1)"] == 160 * tokens * width * bfloat16
 
 
-def test_rows_that_cannot_run_say_why_and_cost_no_hours(priced):
-    unable = {row for row, cost in priced[0].items() if cost.reason is not None}
-    assert unable == {row for row in FULL_STEPS if "MeanFlow" in row or "DisCa" in row}
+def test_rows_without_weights_say_where_these_are_from(priced):
+    unable = {row: cost.reason for row, cost in priced[0].items() if cost.reason is not None}
+    assert unable.keys() == {row for row in FULL_STEPS if "MeanFlow" in row or "DisCa" in row}
+    assert unable["MeanFlow: 20 steps"].startswith("rungs/hyvideo10_meanflow holds no weights.safetensors: the paper's")
+    for file in ("hyvideo10_t2v_restricted_meanflow_540p", "hyvideo10_t2v_predictor_540p"):
+        assert f"rungs/{file} holds no weights.safetensors: convert {file}" in unable["DisCa (R=0.2, N=4)"]
+
+
+def test_disca_adds_its_predictor_and_one_token_state_to_the_students_memory(priced):
+    student, disca = priced[0]["Restricted MeanFlow: 20 steps"], priced[0]["DisCa (R=0.2, N=4)"]
+    assert disca.model_bytes - student.model_bytes == pytest.approx(0.623e9, rel=1e-3)
+    assert disca.cache_bytes == (33 * 44 * 44 + 256) * 3072 * 2
+    added = disca.predicted_peak_bytes - student.predicted_peak_bytes
+    assert added == disca.cache_bytes + disca.model_bytes - student.model_bytes

@@ -73,3 +73,14 @@ def test_dit_with_fora_follows_the_repositorys_countdown():
     costs = priced("adacache_a1_dit", "fora")
     assert [costs[name].full_steps for name in ("DiT-XL/2", "FORA (Thres=3)", "FORA (Thres=5)")] == [250, 84, 51]
     assert costs["FORA (Thres=3)"].theoretical_speedup == pytest.approx(2.96, abs=0.01)
+
+
+def test_hunyuan_videos_students_take_as_many_calls_as_in_the_papers_seconds():
+    costs = priced("disca_table4", "disca")
+    student, disca = costs["R-MeanFlow (R=0.2) (NFE 8)"], costs["DisCa (N=2, R=0.2) (NFE 4)"]
+    assert student.theoretical_speedup == pytest.approx(student.published.speedup, rel=0.002)
+    assert disca.full_steps == 4
+    predicted = (disca.nfe - 4) / 4
+    assert predicted == pytest.approx(0.039, abs=0.001)
+    assert disca.theoretical_speedup == pytest.approx(disca.published.speedup, rel=0.01)
+    assert "rungs/hyvideo15_i2v_predictor_480p holds no weights.safetensors" in disca.reason

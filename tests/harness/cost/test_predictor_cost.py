@@ -77,6 +77,12 @@ def test_a_predicted_step_costs_what_it_does_in_the_paper(interval, model, metho
     assert replayed.flops / full == pytest.approx(published / PAPER_FULL_STEP, rel=1e-3)
 
 
+def test_the_predictors_weights_are_told(model, method):
+    made = method(LISTS[4][0])
+    # Two single blocks of width 3072 and the MLP that joins tokens: 311.5 million in bfloat16.
+    assert model.replay(made, made.sampling(SAMPLING), None).added_weight_bytes / 2 == pytest.approx(311.5e6, rel=1e-3)
+
+
 def test_the_cache_is_the_papers_single_token_state(model, method):
     made = method(LISTS[4][0])
     tokens, width, bfloat16 = 33 * 44 * 44 + 256, 3072, 2

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from harness.cost.price import PriceList
 from harness.errors import SuiteError
 from harness.plan import make_plan
 from harness.records import Status
@@ -83,3 +84,41 @@ def test_a_worker_runs_the_planned_rung_and_refuses_a_changed_one(suite, tmp_pat
     fresh.close()
     assert refused.status is Status.FAILED
     assert "has changed since the suite was planned" in refused.reason
+
+
+class TestOutline:
+    """The card of a rung that is not there."""
+
+    @pytest.fixture
+    def outlined(self, suite):
+        """The suite's rung as a card alone, in the folder for such."""
+        rungs = suite.parent / "rungs"
+        outline = rungs / "outlines" / "student"
+        outline.mkdir(parents=True)
+        card = json.loads((rungs / "student" / "rung.json").read_text())
+        card |= {"weights_sha256": "", "provenance": {"obtain": "convert them"}}
+        (outline / "rung.json").write_text(json.dumps(card))
+        (rungs / "student").rename(suite.parent / "away")
+        return suite
+
+    def test_is_planned_and_priced_and_has_no_cells(self, outlined):
+        plan = make_plan(load_suite(outlined))
+        row = plan.rows[1]
+        assert row.skip_reason == "rungs/student holds no weights.safetensors: convert them"
+        assert row.supported
+        assert {task.key.method for task in plan.tasks()} == {"original"}
+        cost = PriceList(plan).rows()[1]
+        assert cost.reason == row.skip_reason
+        assert cost.nfe == pytest.approx(3, rel=0.05)
+        assert cost.theoretical_speedup == pytest.approx(2, rel=0.05)
+
+    def test_counts_no_more_once_the_rung_is_there(self, outlined):
+        (outlined.parent / "away").rename(outlined.parent / "rungs" / "student")
+        plan = make_plan(load_suite(outlined))
+        assert plan.rows[1].skip_reason is None
+        assert plan.rows[1].method.weights == str(outlined.parent / "rungs" / "student")
+
+    def test_a_rung_whose_weights_were_left_behind_says_so(self, suite):
+        (suite.parent / "rungs" / "student" / "weights.safetensors").unlink()
+        reason = make_plan(load_suite(suite)).rows[1].skip_reason
+        assert reason == "rungs/student holds no weights.safetensors: copy the whole folder of the rung"

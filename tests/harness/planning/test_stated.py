@@ -88,6 +88,7 @@ def test_a_planned_row_is_there_and_has_no_cells(planned):
     assert plan.cells == 5
     assert {task.row for task in plan.tasks()} == {row.name for row in plan.rows}
     assert "Soon" not in {row.row for row in plan.manifest().rows}
+    assert [(row.row, row.reason) for row in plan.manifest().planned] == [("Soon", soon.stated.reason)]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import pytest
@@ -37,3 +38,23 @@ def one_call():
         )
 
     return get
+
+
+@pytest.fixture
+def merged():
+    """A transformer that is DCM's detail expert by itself: additions in its weights, own modules in their places."""
+
+    @torch.no_grad()
+    def make(transformer, detail, scale):
+        made = copy.deepcopy(transformer)
+        state = made.state_dict()
+        for name, value in detail.items():
+            where, _, rest = name.partition(".")
+            if where == "own":
+                state[rest].copy_(value)
+            elif rest.endswith(".up.weight"):
+                layer = rest.removesuffix(".up.weight")
+                state[f"{layer}.weight"] += scale * value @ detail[f"low_rank.{layer}.down.weight"]
+        return made
+
+    return make

@@ -12,8 +12,9 @@ from methods.base import AlreadyAppliedError, MethodError
 from methods.families.hunyuan_video import HunyuanVideo
 from methods.families.wan import Wan
 from methods.original import Original
-from methods.students.applied import AppliedStudent, StudentSource
+from methods.students.applied import AppliedStudent
 from methods.students.conditioning import ConditioningConfig
+from methods.students.in_force import StudentSource
 from methods.students.rung import RungError
 
 FAMILIES = [Wan(), HunyuanVideo()]

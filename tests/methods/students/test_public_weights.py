@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -13,9 +15,11 @@ from methods.families.wan import Wan
 from methods.students.conditioning import ConditioningConfig
 from methods.students.predictor import PredictorConfig, make_predictor
 from methods.students.predictor_rung import read_predictor
-from methods.students.public_weights import import_predictor, import_student
-from methods.students.rung import RungError
+from methods.students.public_weights import PREDICTORS, import_predictor, import_student
+from methods.students.rung import RungError, read_any_card
 from methods.students.student import Student, read_student
+
+OUTLINES = Path(__file__).parents[3] / "suites" / "rungs" / "outlines"
 
 
 def published_single(state, ours, theirs, split=False):
@@ -247,3 +251,21 @@ def test_families_without_published_weights_are_told_so(tmp_path):
         import_predictor(tmp_path / "none", tmp_path, family, transformer, parent="parent")
     with pytest.raises(RungError, match="published for hunyuan_video, not for wan"):
         import_student(tmp_path / "none", tmp_path, family, transformer)
+
+
+def test_the_outlines_that_suites_are_priced_with_are_what_is_converted(family, student, tmp_path):
+    source, other = tmp_path / "x.safetensors", HunyuanVideo15I2V()
+    saved(published_student(student), source)
+    found = {
+        "hyvideo10_t2v_restricted_meanflow_540p": import_student(source, tmp_path / "a", family, student.transformer)
+    }
+    for name, made_for in (("hyvideo10_t2v_predictor_540p", family), ("hyvideo15_i2v_predictor_480p", other)):
+        transformer = made_for.tiny(0).transformer
+        predictor = make_predictor(made_for, transformer, PREDICTORS[made_for.name][1], seed=0)
+        saved(published_predictor(predictor, made_for), source)
+        found[name] = import_predictor(source, tmp_path / name, made_for, transformer, parent="student")
+    for name, converted in found.items():
+        outline = read_any_card(OUTLINES / name)
+        assert (outline.kind, outline.family, outline.config) == (converted.kind, converted.family, converted.config)
+        assert outline.weights_sha256 == outline.parent == ""
+        assert f"convert {name}.safetensors of Hugging Face's Tencent/DisCa there" in outline.provenance["obtain"]

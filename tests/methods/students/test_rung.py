@@ -9,7 +9,15 @@ import torch
 from torch import nn
 
 from methods.students import rung as rungs
-from methods.students.rung import RungError, check_prefixes, load_strictly, read_card, read_tensors, state_digest
+from methods.students.rung import (
+    RungError,
+    check_prefixes,
+    load_strictly,
+    read_any_card,
+    read_card,
+    read_tensors,
+    state_digest,
+)
 
 
 @pytest.fixture
@@ -69,6 +77,21 @@ def test_a_card_without_weights_is_refused(written):
         read_tensors(written[0], written[1])
 
 
+def test_a_card_of_weights_that_were_never_there_says_where_they_are_from(written):
+    folder, _, _ = written
+    (folder / "weights.safetensors").unlink()
+    card = json.loads((folder / "rung.json").read_text())
+    (folder / "rung.json").write_text(
+        json.dumps(card | {"weights_sha256": "", "provenance": {"obtain": "ask Tencent"}})
+    )
+    with pytest.raises(RungError, match=r"holds no weights\.safetensors; ask Tencent"):
+        read_tensors(folder, read_any_card(folder))
+
+
+def test_a_card_of_trained_weights_says_nothing_of_storage(written):
+    assert "storage" not in json.loads((written[0] / "rung.json").read_text())
+
+
 def test_a_rung_without_tensors_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="without weights"):
         rungs.write_rung(tmp_path, kind="a", family="wan", parent="", config={}, provenance={}, tensors={})
@@ -106,3 +129,12 @@ def test_the_digest_knows_values_names_types_and_shapes_but_no_order():
         {"a": state["a"], "c": state["b"]},
     ]
     assert len({state_digest(one) for one in [state, *others]}) == 5
+
+
+def test_the_digest_in_float32_is_that_of_the_values():
+    state = {"a": torch.tensor([0.1, 3.0]), "count": torch.tensor(3)}
+    halves = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    whole = {name: value.float() if value.is_floating_point() else value for name, value in halves.items()}
+    assert state_digest(halves, in_float32=True) == state_digest(whole, in_float32=True) == state_digest(whole)
+    assert state_digest(halves) != state_digest(whole)
+    assert state_digest(halves, in_float32=True) != state_digest(state, in_float32=True)

@@ -27,4 +27,5 @@ def test_discovered_by_file_name_in_order() -> None:
         "cached_steps",
         "latency_breakdown",
         "peak_memory",
+        "user_study",
     ]

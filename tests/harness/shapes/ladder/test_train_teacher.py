@@ -16,7 +16,7 @@ from harness.shapes.ladder.train_teacher import TeacherTraining, averaged_teache
 from harness.shapes.train_autoencoder import clip_batch, reconstruction_psnr
 from methods.families.hunyuan_video import HunyuanVideo
 
-SMALL = TeacherTraining(clips=4, denoiser=DenoiserTraining(steps=2, batch_size=2, checkpoint_every=1))
+SMALL = TeacherTraining(clips=4, examples=4, denoiser=DenoiserTraining(steps=2, batch_size=2, checkpoint_every=1))
 
 
 @pytest.fixture(autouse=True)
