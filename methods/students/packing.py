@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from methods.students.differences import from_differences, to_differences
 from methods.students.rung import (
+    Format,
     Rung,
     RungError,
     Storage,
@@ -45,7 +45,8 @@ def pack_rung(folder: Path, out: Path, transformer: nn.Module, *, provenance: Ma
     if rung.storage is not None:
         raise RungError(f"{folder} is packed already ({rung.storage.format}); give the rung as it was trained")
     tensors = read_tensors(folder, rung)
-    storage = partial(Storage, "float16", base=None)
+    form: Format = "float16"
+    relative_to: str | None = None
     if own := under(tensors, TRANSFORMER):
         check_prefixes(tensors, (TRANSFORMER, CONDITIONING), folder)
         base = transformer.state_dict()
@@ -54,7 +55,7 @@ def pack_rung(folder: Path, out: Path, transformer: nn.Module, *, provenance: Ma
         rounded = [(own[name], found[name], base[name]) for name in scales]
         embedders = with_prefix(under(tensors, CONDITIONING), CONDITIONING)
         tensors = with_prefix(kept, TRANSFORMER) | with_prefix(scales, SCALES) | embedders
-        storage = partial(Storage, "int8_differences", base=state_digest(base, in_float32=True))
+        form, relative_to = "int8_differences", state_digest(base, in_float32=True)
     else:
         halves = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
         rounded = [(value, halves[name], torch.zeros(())) for name, value in tensors.items()]
@@ -65,7 +66,8 @@ def pack_rung(folder: Path, out: Path, transformer: nn.Module, *, provenance: Ma
 
     def card(sha256: str) -> Rung:
         added = {**rung.provenance, **(provenance or {})}
-        return replace(rung, provenance=added, storage=storage(sha256=sha256, **measured))
+        storage = Storage(form, sha256=sha256, base=relative_to, **measured)
+        return replace(rung, provenance=added, storage=storage)
 
     return write_files(out, tensors, card)
 
