@@ -19,7 +19,9 @@ def speedups(results: Results, cache: str) -> dict[str, float] | str:
     for row in (cache, *DISCA):
         if absent := results.why_absent(row, SPEEDUP):
             return absent
-        found[row] = results.estimate(row, SPEEDUP).value or 0.0
+        value = results.estimate(row, SPEEDUP).value
+        assert value is not None  # or there were a reason
+        found[row] = value
     return found
 
 
