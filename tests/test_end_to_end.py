@@ -16,6 +16,8 @@ import yaml
 
 from reports.figures import discover
 
+pytestmark = pytest.mark.xdist_group("end_to_end")
+
 ROOT = Path(__file__).parents[1]
 SUITE: dict[str, Any] = {
     "suite": "small",
