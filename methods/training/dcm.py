@@ -24,7 +24,7 @@ from methods.training.dcm_teacher import DcmTeacher, dcm_teacher
 from methods.training.discriminator import Discriminator, DiscriminatorConfig
 from methods.training.distill import check_start, first_batch
 from methods.training.flow import noise_like, noised, uniform
-from methods.training.loop import Batches, LoopConfig, Progress, Report, Trained, device_of, once, train
+from methods.training.loop import Batches, LoopConfig, Progress, Report, Trained, device_of, once, provenance, train
 from methods.training.teacher_steps import Phases, TeacherSteps
 
 
@@ -171,15 +171,7 @@ def train_dcm(
         DualExpertConfig(config.switch_timestep, told, config.detail),
         family=family.name,
         parent=taught_by.parent,
-        provenance={
-            "settings": asdict(config),
-            "iterations": loop.iterations,
-            "seed": loop.seed,
-            "precision": loop.precision,
-            "device": str(device_of(loop)),
-            "torch": torch.__version__,
-            "finished_after_s": round(time.time() - began, 1),
-        },
+        provenance=provenance(loop, asdict(config), began),
         dtype=dtype,
     )
     once(loop, write)

@@ -25,7 +25,7 @@ from methods.training.discriminator import (
     tapped_depths,
 )
 from methods.training.flow import FlowBatch, noise_like, noised, per_sample, uniform
-from methods.training.loop import Batches, LoopConfig, LossValues, Report, Trained, device_of, train
+from methods.training.loop import Batches, LoopConfig, LossValues, Report, Trained, device_of, provenance, train
 from methods.training.predicted_model import Point, PredictedModel
 
 PREDICTOR, DISCRIMINATOR = "predictor", "discriminator"
@@ -230,15 +230,7 @@ def train_disca_predictor(
         family=family,
         parent=parent,
         delta_max=config.delta_max,
-        provenance={
-            "settings": asdict(config),
-            "iterations": loop.iterations,
-            "seed": loop.seed,
-            "precision": loop.precision,
-            "device": str(device_of(loop)),
-            "torch": torch.__version__,
-            "finished_after_s": round(time.time() - began, 1),
-        },
+        provenance=provenance(loop, asdict(config), began),
         dtype=dtype,
     )
 

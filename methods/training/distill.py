@@ -26,6 +26,7 @@ from methods.training.loop import (
     device_of,
     iteration_generator,
     once,
+    provenance,
     train,
 )
 
@@ -70,18 +71,12 @@ def distill(
 
     best = train({"student": distillation.trained}, losses, batches, loop, folder / "training", report)["student"]
     assert isinstance(best, Student)
-    provenance = {
-        "settings": dict(distillation.settings),
-        "iterations": loop.iterations,
-        "seed": loop.seed,
-        "precision": loop.precision,
-        "learning_rate": distillation.trained.learning_rate,
-        "betas": list(distillation.trained.betas),
-        "weight_decay": distillation.trained.weight_decay,
-        "ema_decay": distillation.trained.ema_decay,
-        "device": str(next(student.parameters()).device),
-        "torch": torch.__version__,
-        "finished_after_s": round(time.time() - began, 1),
+    trained = distillation.trained
+    said = provenance(loop, distillation.settings, began) | {
+        "learning_rate": trained.learning_rate,
+        "betas": list(trained.betas),
+        "weight_decay": trained.weight_decay,
+        "ema_decay": trained.ema_decay,
     }
     write = partial(
         write_student,
@@ -90,7 +85,7 @@ def distill(
         kind=distillation.kind,
         parent=distillation.parent,
         guidance_range=distillation.guidance_range,
-        provenance=provenance,
+        provenance=said,
         dtype=dtype,
     )
     once(loop, write)

@@ -115,6 +115,19 @@ def device_of(config: LoopConfig) -> torch.device:
     return device
 
 
+def provenance(config: LoopConfig, settings: Mapping[str, Any], began_s: float) -> dict[str, Any]:
+    """What every rung's card says of its training, which began `began_s` seconds after the epoch."""
+    return {
+        "settings": dict(settings),
+        "iterations": config.iterations,
+        "seed": config.seed,
+        "precision": config.precision,
+        "device": str(device_of(config)),
+        "torch": torch.__version__,
+        "finished_after_s": round(time.time() - began_s, 1),
+    }
+
+
 def once(config: LoopConfig, write: Callable[[], object]) -> None:
     """Call `write` in one of the training's processes, and let all go on when it is done."""
     accelerator = _accelerator(config)

@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
+
+from torch import nn
 
 from harness.shapes.ladder.batches import conditioned_batches
 from harness.shapes.ladder.latents import ClipLatents
 from harness.shapes.ladder.model import FLOW_SHIFT, Teacher
+from methods.families.base import Family
 from methods.families.hunyuan_video import HunyuanVideo
 from methods.students.rung import Rung
 from methods.training.cfg_distillation import CfgDistillation, train_cfg_distillation
@@ -37,6 +41,9 @@ class Place:
     folder: Path
     report: Report
 
+
+Config = TypeVar("Config")
+"""Hyper-parameters of a training."""
 
 Start = Callable[[Place, LoopConfig], Rung]
 """Train, or continue, a rung."""
@@ -64,26 +71,16 @@ def cfg_distillation(config: CfgDistillation) -> Start:
     return start
 
 
-def meanflow(config: MeanFlowTraining) -> Start:
-    """Mean velocities over any interval."""
+def distilled(
+    train: Callable[[Family, nn.Module, Path, Batches, Config, LoopConfig, Path, Report], Rung], config: Config
+) -> Start:
+    """Mean velocities of the parent, by one of the MeanFlow trainings."""
 
     def start(place: Place, loop: LoopConfig) -> Rung:
-        transformer, parent = place.teacher.transformer, _parent(place)
-        return train_meanflow(
-            HunyuanVideo(), transformer, parent, place.batches, config, loop, place.folder, place.report
-        )
-
-    return start
-
-
-def restricted_meanflow(config: RestrictedMeanFlowTraining) -> Start:
-    """Mean velocities over short intervals."""
-
-    def start(place: Place, loop: LoopConfig) -> Rung:
-        transformer, parent = place.teacher.transformer, _parent(place)
-        return train_restricted_meanflow(
-            HunyuanVideo(), transformer, parent, place.batches, config, loop, place.folder, place.report
-        )
+        if place.parent is None:
+            raise ValueError(f"{place.folder.name} is distilled from a rung; name its parent")
+        transformer = place.teacher.transformer
+        return train(HunyuanVideo(), transformer, place.parent, place.batches, config, loop, place.folder, place.report)
 
     return start
 
@@ -110,12 +107,6 @@ def dcm(config: DcmTraining) -> Start:
         )
 
     return start
-
-
-def _parent(place: Place) -> Path:
-    if place.parent is None:
-        raise ValueError(f"{place.folder.name} is distilled from a rung; name its parent")
-    return place.parent
 
 
 _DISTILLATION = LoopConfig(iterations=800, warmup_iterations=50, cooldown_iterations=300, checkpoint_every=100)
@@ -148,13 +139,15 @@ RUNGS: tuple[LadderRung, ...] = (
     LadderRung(
         "restricted_meanflow_r02",
         "cfg_distilled",
-        restricted_meanflow(RestrictedMeanFlowTraining(restriction=0.2, learning_rate=3e-4, ema_decay=0.99)),
+        distilled(
+            train_restricted_meanflow, RestrictedMeanFlowTraining(restriction=0.2, learning_rate=3e-4, ema_decay=0.99)
+        ),
         _DISTILLATION,
     ),
     LadderRung(
         "meanflow",
         "cfg_distilled",
-        meanflow(MeanFlowTraining(learning_rate=3e-4, ema_decay=0.99)),
+        distilled(train_meanflow, MeanFlowTraining(learning_rate=3e-4, ema_decay=0.99)),
         _DISTILLATION,
     ),
     LadderRung("disca", "restricted_meanflow_r02", predictor(_PREDICTOR), _PREDICTION),
@@ -171,7 +164,9 @@ RUNGS: tuple[LadderRung, ...] = (
     LadderRung(
         "restricted_meanflow_r04",
         "cfg_distilled",
-        restricted_meanflow(RestrictedMeanFlowTraining(restriction=0.4, learning_rate=3e-4, ema_decay=0.99)),
+        distilled(
+            train_restricted_meanflow, RestrictedMeanFlowTraining(restriction=0.4, learning_rate=3e-4, ema_decay=0.99)
+        ),
         _DISTILLATION,
     ),
     # Algorithm 3 as printed, whose discriminator has its signs turned round.
