@@ -48,12 +48,11 @@ def priced():
     return {cost.row: cost for cost in costs}, time.process_time() - begin
 
 
-def test_every_row_of_the_table_is_priced_while_one_waits(priced):
+def test_every_row_of_the_table_is_priced_within_a_minute(priced):
     costs, seconds = priced
     assert {name: cost.full_steps for name, cost in costs.items()} == pytest.approx(FULL_STEPS)
     assert all(cost.published_flops is not None for cost in costs.values())
-    # A minute is the goal (docs/measurements/cost.md); busy machines have been seen to take 80 s.
-    assert seconds < 180
+    assert seconds < 60
 
 
 @pytest.mark.parametrize("row", [row for row in FULL_STEPS if row not in IRREGULAR])
