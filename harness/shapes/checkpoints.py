@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+_FILE = "checkpoint.pt"
+
 
 class Stateful(Protocol):
     """An optimiser, or several behind one face."""
@@ -37,9 +39,14 @@ def save_checkpoint(
         "spent_s": spent_s,
         "averaged": averaged,
     }
-    unfinished = folder / "checkpoint.pt.tmp"
+    unfinished = folder / f"{_FILE}.tmp"
     torch.save(state, unfinished)
-    os.replace(unfinished, folder / "checkpoint.pt")
+    os.replace(unfinished, folder / _FILE)
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether `load_checkpoint` would find something there."""
+    return (folder / _FILE).exists()
 
 
 def load_checkpoint(
@@ -49,11 +56,10 @@ def load_checkpoint(
     averaged: dict[str, Any] | None = None,
 ) -> tuple[int, float]:
     """Restore what `save_checkpoint` wrote; (0, 0.0) where there is nothing yet. Fills `averaged` in place."""
-    path = folder / "checkpoint.pt"
     folder.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
+    if not has_checkpoint(folder):
         return 0, 0.0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(folder / _FILE, weights_only=True)
     module.load_state_dict(state["module"])
     optimizer.load_state_dict(state["optimizer"])
     if averaged is not None and state["averaged"] is not None:

@@ -13,23 +13,31 @@ from pathlib import Path
 
 import torch
 
+from harness.shapes.checkpoints import has_checkpoint
 from harness.shapes.flow_matching import DenoiserTraining, Report, train_denoiser_on
 from harness.shapes.ladder.latents import remembered_clips
-from harness.shapes.ladder.model import Teacher, build_pipeline, embedded_autoencoder
+from harness.shapes.ladder.model import FLOW_SHIFT, Teacher, build_pipeline, embedded_autoencoder
 from harness.shapes.ladder.taught import remembered_examples
+from harness.shapes.ladder.train_text import TextTraining, train_text_encoders
 from harness.shapes.pipeline_folder import write_pipeline
 
 
 @dataclass(frozen=True)
 class TeacherTraining:
-    """Clips rendered beforehand, noisy ones of them as the embedded model sees them, and the training on those."""
+    """Clips rendered beforehand, noisy ones of them as the embedded model sees them, and the training on those.
+
+    The text encoders are trained first, alone, and then again with the transformer.
+    """
 
     clips: int = 40_000
     clip_seed: int = 1
-    examples: int = 32_000
+    examples: int = 64_000
     example_seed: int = 2
+    text: TextTraining = field(default_factory=TextTraining)
     denoiser: DenoiserTraining = field(
-        default_factory=lambda: DenoiserTraining(steps=4400, batch_size=32, checkpoint_every=100, precision="float32")
+        default_factory=lambda: DenoiserTraining(
+            steps=4400, batch_size=32, checkpoint_every=100, training_shift=FLOW_SHIFT, precision="float32"
+        )
     )
 
 
@@ -44,7 +52,15 @@ def train_teacher(config: TeacherTraining, work: Path, report: Report | None = N
         config.denoiser.caption_dropout,
         config.denoiser.training_shift,
     )
-    return train_denoiser_on(config.denoiser, Teacher, examples.draw, work / "teacher", report)
+    folder = work / "teacher"
+
+    def start() -> Teacher:
+        teacher = Teacher()
+        if not has_checkpoint(folder):
+            train_text_encoders(teacher, config.text)
+        return teacher
+
+    return train_denoiser_on(config.denoiser, start, examples.draw, folder, report)
 
 
 def averaged_teacher(work: Path) -> tuple[Teacher, int]:

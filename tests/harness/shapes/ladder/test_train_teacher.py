@@ -13,10 +13,16 @@ from harness.shapes.flow_matching import DenoiserTraining
 from harness.shapes.ladder import train_teacher as module
 from harness.shapes.ladder.model import SAMPLING, Teacher, build_pipeline, embedded_autoencoder
 from harness.shapes.ladder.train_teacher import TeacherTraining, averaged_teacher, main, train_teacher
+from harness.shapes.ladder.train_text import TextTraining
 from harness.shapes.train_autoencoder import clip_batch, reconstruction_psnr
 from methods.families.hunyuan_video import HunyuanVideo
 
-SMALL = TeacherTraining(clips=4, examples=4, denoiser=DenoiserTraining(steps=2, batch_size=2, checkpoint_every=1))
+SMALL = TeacherTraining(
+    clips=4,
+    examples=4,
+    text=TextTraining(steps=1, batch_size=2),
+    denoiser=DenoiserTraining(steps=2, batch_size=2, checkpoint_every=1),
+)
 
 
 @pytest.fixture(autouse=True)
