@@ -30,7 +30,7 @@ from harness.shapes.world import (
 FACTS: dict[str, tuple[str | None, ...]] = {
     "shape": SHAPES,
     "first color": tuple(COLORS),
-    "second color": (*COLORS, None),
+    "second color": (*tuple(COLORS)[1:], None),
     "size": (*SIZES, None),
     "relation": (*RELATIONS, None),
     "motion": tuple(MOTIONS),
@@ -38,7 +38,7 @@ FACTS: dict[str, tuple[str | None, ...]] = {
     "background": tuple(BACKGROUNDS),
     "style": STYLES,
 }
-"""What a caption says, and all it can say of it; both things of a pair have one shape."""
+"""What a caption says, and all it can say of it; a pair has one shape, and its colours come in the order of `COLORS`."""
 
 
 @dataclass(frozen=True)
