@@ -38,7 +38,7 @@ FACTS: dict[str, tuple[str | None, ...]] = {
     "background": tuple(BACKGROUNDS),
     "style": STYLES,
 }
-"""What a caption says, and all it can say of it; a pair has one shape, and its colours come in the order of `COLORS`."""
+"""What a caption says, and all it can say of it; a pair has one shape, its colours come in the order of `COLORS`."""
 
 
 @dataclass(frozen=True)
