@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.shapes.checkpoints import load_checkpoint, save_checkpoint
-from harness.shapes.optimizer import MuonWithAdamW, split_parameters
+from methods.training.muon import MuonWithAdamW, split_parameters
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,11 @@ class Student(nn.Module):
         transformer = copy.deepcopy(teacher).float().eval().requires_grad_(True)
         return cls(family, transformer, config)
 
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """All blocks of the transformer."""
+        return nn.ModuleList([blocks for _, blocks in self.family.block_lists(self.transformer)])
+
     def forward(
         self,
         latents: Tensor,

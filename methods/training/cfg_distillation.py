@@ -105,7 +105,13 @@ def train_cfg_distillation(
     teacher.to(device_of(loop)).eval().requires_grad_(False)
     student = new_student(family, teacher, config)
     _check_start(student, teacher, config, batches, loop)
-    trained = Trained(student, config.learning_rate, weight_decay=config.weight_decay, ema_decay=config.ema_decay)
+    trained = Trained(
+        student,
+        config.learning_rate,
+        weight_decay=config.weight_decay,
+        ema_decay=config.ema_decay,
+        blocks=student.blocks,
+    )
     guidance_range = (config.guidance_min, config.guidance_max)
     loss = loss_of(config, teacher)
     distillation = Distillation(KIND, student, parent, guidance_range, loss, trained, asdict(config))

@@ -1,4 +1,4 @@
-"""Where a training stands, as a folder of safetensors: weights, averages and AdamW's state of every module."""
+"""Where a training stands, as a folder of safetensors: weights, averages and the optimisers' state of every module."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class TrainingError(RuntimeError):
     """A training cannot begin, go on or be continued."""
 
 
-Part = tuple[str, nn.Module, torch.optim.Optimizer, nn.Module | None]
-"""Name, module, its optimiser, and the average of its weights where one is kept."""
+Part = tuple[str, nn.Module, Sequence[torch.optim.Optimizer], nn.Module | None]
+"""Name, module, its optimisers, and the average of its weights where one is kept."""
 
 _STATE = "state.json"
 
@@ -40,9 +40,9 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, parts: Sequence[Part]
     unfinished, finished = home / "unfinished", home / f"{checkpoint.iteration:08d}"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    for name, module, optimizer, average in parts:
+    for name, module, optimizers, average in parts:
         save_file(_plain(module.state_dict()), unfinished / f"{name}.safetensors")
-        save_file(_plain(optimizer_tensors(module, optimizer)), unfinished / f"{name}.optimizer.safetensors")
+        save_file(_plain(optimizer_tensors(module, optimizers)), unfinished / f"{name}.optimizer.safetensors")
         if average is not None:
             save_file(_plain(average.state_dict()), unfinished / f"{name}.average.safetensors")
     (unfinished / _STATE).write_text(json.dumps(asdict(checkpoint), indent=2) + "\n", encoding="utf-8")
@@ -67,32 +67,41 @@ def read_latest(folder: Path, parts: Sequence[Part], identity: Mapping[str, Any]
     if checkpoint.identity != identity:
         changed = sorted(key for key in identity if checkpoint.identity.get(key) != identity[key])
         raise TrainingError(f"{latest} is of a training with other {', '.join(changed)}; give an empty folder")
-    for name, module, optimizer, average in parts:
+    for name, module, optimizers, average in parts:
         module.load_state_dict(load_file(latest / f"{name}.safetensors"))
-        load_optimizer_tensors(module, optimizer, load_file(latest / f"{name}.optimizer.safetensors"))
+        load_optimizer_tensors(module, optimizers, load_file(latest / f"{name}.optimizer.safetensors"))
         if average is not None:
             average.load_state_dict(load_file(latest / f"{name}.average.safetensors"))
     return checkpoint
 
 
-def optimizer_tensors(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """An optimiser's state by parameter name and quantity, e.g. `exp_avg/blocks.0.weight`."""
+def optimizer_tensors(module: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """The optimisers' state by parameter name and quantity, e.g. `exp_avg/blocks.0.weight`."""
     return {
         f"{quantity}/{name}": value
         for name, parameter in module.named_parameters()
+        for optimizer in optimizers
         for quantity, value in optimizer.state.get(parameter, {}).items()
     }
 
 
-def load_optimizer_tensors(module: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+def load_optimizer_tensors(
+    module: nn.Module, optimizers: Sequence[torch.optim.Optimizer], tensors: Mapping[str, Tensor]
+) -> None:
     """Restore what `optimizer_tensors` gave."""
     parameters = dict(module.named_parameters())
+    owners = {
+        parameter: optimizer
+        for optimizer in optimizers
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
     for key, value in tensors.items():
         quantity, _, name = key.partition("/")
         parameter = parameters[name]
         # AdamW counts its steps on the CPU and keeps everything else beside the parameter.
         where = value if quantity == "step" else value.to(parameter.device)
-        optimizer.state[parameter][quantity] = where
+        owners[parameter].state[parameter][quantity] = where
 
 
 def _found(folder: Path) -> list[Path]:

@@ -214,7 +214,11 @@ def train_disca_predictor(
     predictor = make_predictor(family, shaped_like, config.predictor, seed=loop.seed).float()
     trained = {
         PREDICTOR: Trained(
-            predictor, config.learning_rate, weight_decay=config.weight_decay, ema_decay=config.ema_decay
+            predictor,
+            config.learning_rate,
+            weight_decay=config.weight_decay,
+            ema_decay=config.ema_decay,
+            blocks=predictor.blocks,
         )
     }
     if config.discriminator is not None:

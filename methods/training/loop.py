@@ -16,19 +16,25 @@ from accelerate import Accelerator
 from accelerate.utils import send_to_device
 from torch import Tensor, nn
 
-from methods.training.checkpoints import Checkpoint, read_latest, write_checkpoint
+from methods.training.checkpoints import Checkpoint, Part, read_latest, write_checkpoint
 from methods.training.checkpoints import TrainingError as TrainingError  # of the loop, for all who use it
+from methods.training.muon import MuonWithAdamW, split_parameters
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A module that is trained, by AdamW, and how. With `ema_decay` an average of its weights is kept in float32."""
+    """A module that is trained, and how. With `ema_decay` an average of its weights is kept in float32.
+
+    `betas` are AdamW's. `blocks` is the part of the module whose weight matrices Muon trains where the loop asks for
+    it; None leaves all to AdamW.
+    """
 
     module: nn.Module
     learning_rate: float
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
     ema_decay: float | None = None
+    blocks: nn.Module | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +42,15 @@ class LoopConfig:
     """How long and on what.
 
     The learning rate rises linearly over `warmup_iterations`, is constant after, and falls linearly to nothing over the
-    last `cooldown_iterations`. `precision` is that of
-    activations under autocast; weights, gradients and optimiser states are in float32 always. `gradient_clip_norm`
-    None leaves gradients as they are. `device` is `auto` for what accelerate finds or `cpu`.
+    last `cooldown_iterations`. `optimizer` is what the papers use, or `muon` for matrices of blocks with AdamW for the
+    rest (see `methods.training.muon`). `precision` is that of activations under autocast; weights, gradients and
+    optimiser states are in float32 always. `gradient_clip_norm` None leaves gradients as they are. `device` is `auto`
+    for what accelerate finds or `cpu`.
     """
 
     iterations: int
     seed: int = 0
+    optimizer: Literal["adamw", "muon"] = "adamw"
     warmup_iterations: int = 0
     cooldown_iterations: int = 0
     gradient_clip_norm: float | None = 1.0
@@ -121,6 +129,7 @@ def provenance(config: LoopConfig, settings: Mapping[str, Any], began_s: float) 
         "settings": dict(settings),
         "iterations": config.iterations,
         "seed": config.seed,
+        "optimizer": config.optimizer,
         "precision": config.precision,
         "device": str(device_of(config)),
         "torch": torch.__version__,
@@ -182,12 +191,7 @@ class _Training:
             for name, one in trained.items()
             if one.ema_decay is not None
         }
-        self._optimizers = {
-            name: torch.optim.AdamW(
-                one.module.parameters(), lr=one.learning_rate, betas=one.betas, weight_decay=one.weight_decay
-            )
-            for name, one in trained.items()
-        }
+        self._optimizers = {name: _optimizers(one, muon=config.optimizer == "muon") for name, one in trained.items()}
         self._prepared: dict[str, nn.Module] = {
             name: self._accelerator.prepare(one.module) for name, one in trained.items()
         }
@@ -235,18 +239,19 @@ class _Training:
             self._accelerator.backward(value, inputs=inputs, retain_graph=left > 0)
 
     def _step(self, name: str, iteration: int) -> float:
-        one, optimizer, limit = self._trained[name], self._optimizers[name], self._config.gradient_clip_norm
+        one, limit = self._trained[name], self._config.gradient_clip_norm
         norm = nn.utils.clip_grad_norm_(one.module.parameters(), math.inf if limit is None else limit)
         rate = one.learning_rate * self._config.share_of_rate(iteration)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in self._optimizers[name]:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         if one.ema_decay is not None:
             _average(self._averages[name], one.module, one.ema_decay)
         return float(norm)
 
-    def _parts(self) -> Iterator[tuple[str, nn.Module, torch.optim.Optimizer, nn.Module | None]]:
+    def _parts(self) -> Iterator[Part]:
         for name, one in self._trained.items():
             yield name, one.module, self._optimizers[name], self._averages.get(name)
 
@@ -255,6 +260,7 @@ class _Training:
         config = self._config
         return {
             "seed": config.seed,
+            "optimizer": config.optimizer,
             "warmup_iterations": config.warmup_iterations,
             "cooldown_iterations": config.cooldown_iterations,
             "gradient_clip_norm": config.gradient_clip_norm,
@@ -273,6 +279,14 @@ class _Training:
     def _resume(self) -> tuple[int, float]:
         found = read_latest(self._folder, list(self._parts()), self._identity())
         return (0, 0.0) if found is None else (found.iteration, found.spent_s)
+
+
+def _optimizers(trained: Trained, *, muon: bool) -> tuple[torch.optim.Optimizer, ...]:
+    rate, decay = trained.learning_rate, trained.weight_decay
+    if not muon or trained.blocks is None:
+        return (torch.optim.AdamW(trained.module.parameters(), lr=rate, betas=trained.betas, weight_decay=decay),)
+    matrices, others = split_parameters(trained.module, trained.blocks)
+    return MuonWithAdamW(matrices, others, rate, decay, betas=trained.betas).parts
 
 
 @torch.no_grad()

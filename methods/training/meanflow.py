@@ -105,5 +105,6 @@ def train_meanflow(
         betas=(0.9, config.beta2),
         weight_decay=config.weight_decay,
         ema_decay=config.ema_decay,
+        blocks=student.blocks,
     )
     return train_mean_flow(variant, taught_by, parent, trained, batches, loop, folder, report, dtype)

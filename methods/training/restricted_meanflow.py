@@ -85,5 +85,11 @@ def train_restricted_meanflow(
         (config.guidance_min, config.guidance_max),
         asdict(config),
     )
-    trained = Trained(student, config.learning_rate, weight_decay=config.weight_decay, ema_decay=config.ema_decay)
+    trained = Trained(
+        student,
+        config.learning_rate,
+        weight_decay=config.weight_decay,
+        ema_decay=config.ema_decay,
+        blocks=student.blocks,
+    )
     return train_mean_flow(variant, taught_by, parent, trained, batches, loop, folder, report, dtype)

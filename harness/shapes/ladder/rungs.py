@@ -109,8 +109,11 @@ def dcm(config: DcmTraining) -> Start:
     return start
 
 
-_DISTILLATION = LoopConfig(iterations=800, warmup_iterations=50, cooldown_iterations=300, checkpoint_every=100)
-_PREDICTION = LoopConfig(iterations=1000, warmup_iterations=50, cooldown_iterations=300, checkpoint_every=100)
+_GUIDANCE = LoopConfig(
+    iterations=1000, optimizer="muon", warmup_iterations=50, cooldown_iterations=400, checkpoint_every=50
+)
+_DISTILLATION = replace(_GUIDANCE, iterations=600, cooldown_iterations=250)
+_PREDICTION = replace(_GUIDANCE, iterations=800, cooldown_iterations=300)
 
 _PREDICTOR = DiscaPredictorTraining(
     discriminator=DiscriminatorConfig(),
@@ -134,7 +137,7 @@ _DCM = DcmTraining(
 
 RUNGS: tuple[LadderRung, ...] = (
     LadderRung(
-        "cfg_distilled", None, cfg_distillation(CfgDistillation(learning_rate=5e-4, ema_decay=0.99)), _DISTILLATION
+        "cfg_distilled", None, cfg_distillation(CfgDistillation(learning_rate=1e-3, ema_decay=0.99)), _GUIDANCE
     ),
     LadderRung(
         "restricted_meanflow_r02",

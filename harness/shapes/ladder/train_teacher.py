@@ -36,7 +36,7 @@ class TeacherTraining:
     text: TextTraining = field(default_factory=TextTraining)
     denoiser: DenoiserTraining = field(
         default_factory=lambda: DenoiserTraining(
-            steps=4400, batch_size=32, checkpoint_every=100, training_shift=FLOW_SHIFT, precision="float32"
+            steps=5000, batch_size=32, checkpoint_every=100, training_shift=FLOW_SHIFT, precision="float32"
         )
     )
 

@@ -213,3 +213,32 @@ def test_refuses_losses_that_teach_nothing(tmp_path, loop, losses, message):
 def test_refuses_impossible_lengths(loop, name):
     with pytest.raises(ValueError, match=f"{name} is 0; give at least 1"):
         dataclasses.replace(loop(1), **{name: 0})
+
+
+def deep(seed=0):
+    torch.manual_seed(seed)
+    return nn.ModuleDict(
+        {"first": nn.Linear(3, 6), "blocks": nn.ModuleList([nn.Linear(6, 6)]), "last": nn.Linear(6, 1)}
+    )
+
+
+def test_muon_trains_the_matrices_of_blocks_and_is_continued_to_the_bit(tmp_path, loop):
+    def through(modules, batch, generator, iteration):
+        net = modules["net"]
+        loss = net["last"](net["blocks"][0](net["first"](batch))).square().mean()
+        return LossValues({"net": loss}, {})
+
+    def trained(folder, iterations, optimizer="muon"):
+        net = deep()
+        one = Trained(net, 0.01, blocks=net["blocks"])
+        return train({"net": one}, through, batches, loop(iterations, optimizer=optimizer, checkpoint_every=2), folder)
+
+    by_muon, by_adamw = (trained(tmp_path / name, 1, name)["net"].state_dict() for name in ("muon", "adamw"))
+    for name, value in by_muon.items():
+        assert torch.allclose(value, by_adamw[name], atol=1e-6) == (name != "blocks.0.weight"), name
+    whole = trained(tmp_path / "whole", 4)["net"].state_dict()
+    trained(tmp_path / "parts", 2)
+    continued = trained(tmp_path / "parts", 4)["net"].state_dict()
+    assert all(torch.equal(value, continued[name]) for name, value in whole.items())
+    with pytest.raises(TrainingError, match="other optimizer"):
+        trained(tmp_path / "parts", 6, "adamw")

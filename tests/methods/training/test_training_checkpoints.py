@@ -21,18 +21,18 @@ def part():
         module(torch.randn(4, 2)).square().mean().backward()
         optimizer.step()
         optimizer.zero_grad()
-    return "line", module, optimizer, average
+    return "line", module, (optimizer,), average
 
 
 def test_comes_back_whole(tmp_path, part):
     write_checkpoint(tmp_path, Checkpoint(2, 1.5, {"seed": 0}), [part])
     fresh = nn.Linear(2, 1)
     optimizer, average = torch.optim.AdamW(fresh.parameters(), lr=0.1), nn.Linear(2, 1)
-    found = read_latest(tmp_path, [("line", fresh, optimizer, average)], {"seed": 0})
+    found = read_latest(tmp_path, [("line", fresh, (optimizer,), average)], {"seed": 0})
     assert found == Checkpoint(2, 1.5, {"seed": 0})
     assert torch.equal(fresh.weight, part[1].weight)
     assert torch.equal(average.weight, part[3].weight)
-    expected = part[2].state[part[1].weight]
+    expected = part[2][0].state[part[1].weight]
     state = optimizer.state[fresh.weight]
     assert state.keys() == expected.keys() == {"step", "exp_avg", "exp_avg_sq"}
     assert all(torch.equal(state[name], value) for name, value in expected.items())

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from harness.shapes.optimizer import Float32Muon, orthogonalized
+from methods.training.muon import Float32Muon, orthogonalized
 
 DEFAULTS = torch.optim.Muon([torch.nn.Parameter(torch.zeros(2, 2))]).defaults
 
