@@ -136,9 +136,7 @@ _DCM = DcmTraining(
 )
 
 RUNGS: tuple[LadderRung, ...] = (
-    LadderRung(
-        "cfg_distilled", None, cfg_distillation(CfgDistillation(learning_rate=1e-3, ema_decay=0.99)), _GUIDANCE
-    ),
+    LadderRung("cfg_distilled", None, cfg_distillation(CfgDistillation(learning_rate=1e-3, ema_decay=0.99)), _GUIDANCE),
     LadderRung(
         "restricted_meanflow_r02",
         "cfg_distilled",
