@@ -45,6 +45,12 @@ def mean_velocity_target(velocity: Tensor, derivative: Tensor, interval: Tensor)
     return velocity - per_sample(interval, velocity) * derivative
 
 
+def adaptive_loss(squared: Tensor, norm_constant: float, norm_power: float) -> Tensor:
+    """Mean over samples of a sample's summed squared error over the same to a power, through which nothing learns."""
+    summed = squared.flatten(1).sum(dim=1)
+    return (summed / (summed.detach() + norm_constant) ** norm_power).mean()
+
+
 def new_student(teacher: Student, second_time: SecondTime, second_time_value: SecondTimeValue) -> Student:
     """A student that begins as a CFG-distilled teacher and also takes r.
 

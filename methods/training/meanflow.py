@@ -12,7 +12,7 @@ from methods.families.base import Family
 from methods.students.conditioning import SecondTime, SecondTimeValue
 from methods.students.rung import Rung
 from methods.training.loop import Batches, LoopConfig, Report, Trained
-from methods.training.mean_flow_identity import Variant, new_student, read_teacher, train_mean_flow
+from methods.training.mean_flow_identity import Variant, adaptive_loss, new_student, read_teacher, train_mean_flow
 
 KIND = "meanflow"
 
@@ -62,12 +62,6 @@ def draw_times(config: MeanFlowTraining, batch: int, generator: torch.Generator)
     t, r = draws.sigmoid().sort(dim=0, descending=True).values
     equal = torch.rand(batch, generator=generator) < config.equal_share
     return t, torch.where(equal, t, r)
-
-
-def adaptive_loss(squared: Tensor, norm_constant: float, norm_power: float) -> Tensor:
-    """Mean over samples of a sample's summed squared error over the same to a power, through which nothing learns."""
-    summed = squared.flatten(1).sum(dim=1)
-    return (summed / (summed.detach() + norm_constant) ** norm_power).mean()
 
 
 def train_meanflow(

@@ -13,7 +13,7 @@ from methods.students.conditioning import SecondTime, SecondTimeValue
 from methods.students.rung import Rung
 from methods.training.flow import uniform
 from methods.training.loop import Batches, LoopConfig, Report, Trained
-from methods.training.mean_flow_identity import Variant, new_student, read_teacher, train_mean_flow
+from methods.training.mean_flow_identity import Variant, adaptive_loss, new_student, read_teacher, train_mean_flow
 
 KIND = "restricted_meanflow"
 
@@ -28,11 +28,17 @@ class RestrictedMeanFlowTraining:
     adopts 0.2 over 0.4 for fewer artefacts. Optimiser (AdamW here), batch size, iterations and how g is drawn are not
     published; here g ~ U(`guidance_min`, `guidance_max`) as in CFG distillation, and teacher and student are told it.
 
+    `norm_power` and `norm_constant` are not the paper's: with a power above 0 samples are weighed as plain MeanFlow
+    does (see `MeanFlowTraining`), for a teacher whose guided velocity turns so fast at high noise that a few samples
+    would drown all others.
+
     `second_time` `average` is HunyuanVideo 1.0's, `sum` HunyuanVideo 1.5's (Tencent-Hunyuan/DisCa@ea88975). Under
     `average` the student equals the teacher only at r = t, so early training has to undo what r changes.
     """
 
     restriction: float = 0.2
+    norm_constant: float = 0.01
+    norm_power: float = 0.0
     guidance_min: float = 1.0
     guidance_max: float = 8.0
     second_time: SecondTime = "sum"
@@ -81,7 +87,9 @@ def train_restricted_meanflow(
     variant = Variant(
         KIND,
         lambda batch, generator: draw_times(config, batch, generator),
-        Tensor.mean,
+        Tensor.mean
+        if config.norm_power == 0
+        else lambda squared: adaptive_loss(squared, config.norm_constant, config.norm_power),
         (config.guidance_min, config.guidance_max),
         asdict(config),
     )

@@ -39,10 +39,10 @@ students from (`harness/shapes/ladder/rungs`), and is of no other use.
 
 ## Training
 
-`harness train ladder`. Weights are stored in float16 and meant to be loaded as float32. The shipped weights were trained
-in three sittings, so a fresh run gives a like model and not these very weights: 2400 steps to the end of a cool-down on
-16 000 examples and 400 steps on 32 000, both at shift 2 and with text encoders that had not been trained before, then
-2200 steps as `training.json` says:
+`harness train ladder`. Weights are stored in float16 and meant to be loaded as float32. The shipped weights were
+trained in three sittings, so a fresh run gives a like model and not these very weights: 2400 steps to the end of a
+cool-down on 16 000 examples and 400 steps on 32 000, both at shift 2 and with text encoders that had not been trained
+before, then 2200 steps as `training.json` says:
 
 ```json
 {training}

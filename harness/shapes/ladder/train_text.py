@@ -60,8 +60,8 @@ class FactReader(nn.Module):
 
     def forward(self, states: Tensor) -> tuple[Tensor, ...]:
         """Logits of every fact's values, each `(batch, values)`, of states `(batch, width)`."""
-        logits: Tensor = self.linear(states)
-        return logits.split([len(values) for values in FACTS.values()], dim=1)
+        parts: tuple[Tensor, ...] = torch.split(self.linear(states), [len(values) for values in FACTS.values()], dim=1)
+        return parts
 
 
 def facts_of(scene: Scene) -> tuple[int, ...]:
@@ -97,7 +97,7 @@ def train_text_encoders(teacher: Teacher, config: TextTraining) -> dict[str, flo
         captions = [sample_scene(generator).caption for _ in range(config.batch_size)]
         loss, right = _loss(teacher, readers, captions)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         schedule.step()

@@ -16,6 +16,7 @@ from methods.training.flow import noise_like, noised, uniform
 from methods.training.loop import Trained, TrainingError
 from methods.training.mean_flow_identity import (
     Variant,
+    adaptive_loss,
     loss_of,
     mean_velocity_target,
     new_student,
@@ -34,6 +35,15 @@ class KnownFlow(nn.Module):
     def forward(self, latents, t, arguments, *, r, guidance):
         interval = (t - r).reshape(-1, 1)
         return latents * (1 - torch.exp(-self.k * interval)) / interval
+
+
+def test_each_sample_is_weighed_by_its_own_error():
+    squared = torch.tensor([[1.0, 3.0], [0.0, 0.04]])[:, :, None, None, None].requires_grad_()
+    loss = adaptive_loss(squared, 0.01, 1.0)
+    assert loss.item() == pytest.approx((4 / 4.01 + 0.04 / 0.05) / 2)
+    loss.backward()
+    assert squared.grad[:, 0].flatten().tolist() == pytest.approx([1 / 4.01 / 2, 1 / 0.05 / 2])
+    assert adaptive_loss(squared, 0.01, 0.0).item() == pytest.approx(2.02)
 
 
 def test_the_true_mean_velocity_fulfils_the_identity():

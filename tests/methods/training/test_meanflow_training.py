@@ -9,7 +9,7 @@ from methods.families.wan import Wan
 from methods.students.conditioning import ConditioningConfig
 from methods.students.rung import read_card
 from methods.students.student import read_student
-from methods.training.meanflow import MeanFlowTraining, adaptive_loss, draw_times, train_meanflow
+from methods.training.meanflow import MeanFlowTraining, draw_times, train_meanflow
 
 
 class TestTimes:
@@ -35,15 +35,6 @@ class TestTimes:
     def test_the_larger_one_stays_where_the_other_is_raised(self):
         forced, free = self.drawn(MeanFlowTraining(equal_share=0.75)), self.drawn(MeanFlowTraining(equal_share=0.0))
         assert torch.equal(forced[0], free[0])
-
-
-def test_each_sample_is_weighed_by_its_own_error():
-    squared = torch.tensor([[1.0, 3.0], [0.0, 0.04]])[:, :, None, None, None].requires_grad_()
-    loss = adaptive_loss(squared, 0.01, 1.0)
-    assert loss.item() == pytest.approx((4 / 4.01 + 0.04 / 0.05) / 2)
-    loss.backward()
-    assert squared.grad[:, 0].flatten().tolist() == pytest.approx([1 / 4.01 / 2, 1 / 0.05 / 2])
-    assert adaptive_loss(squared, 0.01, 0.0).item() == pytest.approx(2.02)
 
 
 def test_trains_a_rung_of_its_teacher(tiny_pipeline, batches, taught, loop, tmp_path):

@@ -51,6 +51,16 @@ def test_training_lowers_the_loss(tiny_pipeline, batches, taught, loop, tmp_path
     assert student.config == ConditioningConfig(guidance, second_time)
 
 
+def test_samples_may_be_weighed_as_in_plain_meanflow(tiny_pipeline, batches, taught, loop, tmp_path):
+    transformer, seen = tiny_pipeline(Wan()).transformer, []
+    config = RestrictedMeanFlowTraining(norm_power=1.0)
+    arguments = (Wan(), transformer, taught(Wan(), transformer), batches(Wan(), transformer))
+    train_restricted_meanflow(*arguments, config, loop(1), tmp_path / "student", seen.append)
+    # Each sample's error over itself.
+    assert seen[0].losses["student"] == pytest.approx(1.0, abs=0.1)
+    assert seen[0].losses["squared_error"] != pytest.approx(1.0, abs=0.1)
+
+
 def test_is_taught_by_a_cfg_distilled_rung_only(tiny_pipeline, batches, write_student_of_kind, loop, tmp_path):
     transformer = tiny_pipeline(Wan()).transformer
     teacher = write_student_of_kind(Wan(), transformer, "meanflow")

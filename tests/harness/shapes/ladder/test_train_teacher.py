@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import diffusers
 import pytest
 import torch
+from diffusers import HunyuanVideoTransformer3DModel
+from diffusers.models.embeddings import get_timestep_embedding
 
 from harness.shapes.flow_matching import DenoiserTraining
 from harness.shapes.ladder import train_teacher as module
-from harness.shapes.ladder.model import SAMPLING, Teacher, build_pipeline, embedded_autoencoder
+from harness.shapes.ladder.model import (
+    FASTEST_TIME,
+    SAMPLING,
+    Teacher,
+    build_pipeline,
+    embedded_autoencoder,
+    slow_times,
+)
 from harness.shapes.ladder.train_teacher import TeacherTraining, averaged_teacher, main, train_teacher
 from harness.shapes.ladder.train_text import TextTraining
 from harness.shapes.train_autoencoder import clip_batch, reconstruction_psnr
@@ -23,6 +33,8 @@ SMALL = TeacherTraining(
     text=TextTraining(steps=1, batch_size=2),
     denoiser=DenoiserTraining(steps=2, batch_size=2, checkpoint_every=1),
 )
+
+LADDER = Path(module.__file__).parent
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +103,22 @@ def test_a_new_teacher_says_nothing():
     with torch.no_grad():
         velocity = teacher(torch.randn(1, 4, 3, 4, 4), torch.tensor([0.5]), *teacher.tokenize(["a red circle"]))
     assert not velocity.any()
+
+
+def test_fast_sinusoids_of_time_stay_silent(trained):
+    """The shipped teacher's and a trained one's; the slow ones are listened to."""
+    shipped = HunyuanVideoTransformer3DModel.from_pretrained(LADDER / "model" / "transformer")
+    teacher, _ = averaged_teacher(trained[0])
+    for transformer in (shipped, teacher.transformer):
+        weight = transformer.time_text_embed.timestep_embedder.linear_1.weight.float()
+        heard = torch.tensor(slow_times(weight.shape[1])).bool()
+        assert 0 < heard.sum() < len(heard)
+        assert (weight[:, heard] != 0).all()
+        assert not weight[:, ~heard].any()
+    # As diffusers makes them: cosines first, the fastest one first.
+    rates = get_timestep_embedding(torch.tensor([1.0]), len(heard), flip_sin_to_cos=True, downscale_freq_shift=0).acos()
+    half = len(heard) // 2
+    assert rates[0, :half][heard[:half]].max() <= FASTEST_TIME < rates[0, :half][~heard[:half]].min()
 
 
 def test_the_autoencoder_has_normal_latents_and_loses_nothing():
