@@ -19,6 +19,7 @@ class Installable(StrEnum):
     """What `--install` can put in place."""
 
     VBENCH_PROMPTS = "vbench-prompts"
+    VBENCH = "vbench"
 
 
 def doctor(
@@ -30,15 +31,16 @@ def doctor(
     ] = None,
     fetch: Annotated[bool, typer.Option("--fetch", help="Download weight files that are missing or damaged")] = False,
     install: Annotated[
-        Installable | None, typer.Option("--install", help="vbench-prompts: VBench's list of prompts, 0.4 MB")
+        Installable | None,
+        typer.Option(
+            "--install", help="vbench-prompts: VBench's prompts, 0.4 MB; vbench: its scorers' environment, 7 GB"
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else")] = False,
 ) -> None:
     """List what a suite needs beside this repository, and whether it is here; exit code 1 if something lacks."""
     if install is not None:
-        from harness.vbench.package import install_wheel
-
-        print(f"{install}: {install_wheel()}", file=sys.stderr)
+        print(f"{install}: {_install(install)}", file=sys.stderr)
         if suite is None:
             return
     if suite is None:
@@ -60,6 +62,14 @@ def doctor(
             print(f"{number}. {step}")
     if any(one.lacking for one in found):
         raise typer.Exit(1)
+
+
+def _install(what: Installable) -> Path:
+    """Put something in its place; where that is."""
+    from harness.vbench.package import install_wheel
+    from harness.vbench.scoring_environment import install_environment
+
+    return install_wheel() if what is Installable.VBENCH_PROMPTS else install_environment()
 
 
 def _fetch(found: tuple[Requirement, ...]) -> bool:

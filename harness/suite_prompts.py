@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from harness.dimensions import QUALITY, SEMANTIC
 from harness.errors import SuiteError, VBenchError
@@ -14,6 +14,16 @@ from harness.vbench.prompts import VBenchPrompt, extended, vbench_prompts, with_
 
 if TYPE_CHECKING:
     from harness.suite import LoadedSuite
+
+
+def _known_dimensions(dimensions: Literal["all"] | list[str]) -> Literal["all"] | list[str]:
+    for dimension in dimensions if isinstance(dimensions, list) else ():
+        one_of("dimension", dimension, QUALITY + SEMANTIC)
+    return dimensions
+
+
+Dimensions = Annotated[Literal["all"] | Annotated[list[str], Field(min_length=1)], AfterValidator(_known_dimensions)]
+"""All of VBench's dimensions that there are prompts for, or some by name."""
 
 
 class PromptFile(StrictModel):
@@ -29,7 +39,7 @@ class PromptFile(StrictModel):
 class VBenchSelection(StrictModel):
     """Which of VBench's prompts, read from its package (`harness doctor --install vbench-prompts`)."""
 
-    dimensions: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
+    dimensions: Dimensions = "all"
     """Only the prompts of these."""
     flickering_samples: Annotated[int, Field(ge=1)] | None = None
     """Samples of the prompts for temporal flickering, e.g. 25, of which VBench's filter keeps 5 static ones; those of
@@ -37,13 +47,6 @@ class VBenchSelection(StrictModel):
     extended: Annotated[str, Field(min_length=1)] | None = None
     """File of what models are told instead, relative to the suite: JSON {prompt: extension}, or a line for each entry
     of VBench's list. Videos are named by the prompts all the same."""
-
-    @field_validator("dimensions")
-    @classmethod
-    def _known(cls, dimensions: Literal["all"] | list[str]) -> Literal["all"] | list[str]:
-        for dimension in dimensions if isinstance(dimensions, list) else ():
-            one_of("dimension", dimension, QUALITY + SEMANTIC)
-        return dimensions
 
 
 class VBenchSource(StrictModel):

@@ -1,4 +1,4 @@
-"""`harness export-vbench`: parsing and wiring, as in `harness.cli`."""
+"""VBench on the command line, scoring and `harness export-vbench`: parsing and wiring, as in `harness.cli`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from harness.errors import VBenchError, nearest
 
 if TYPE_CHECKING:
     from harness.records import SuiteManifest
+    from harness.store import Store
+    from harness.suite import LoadedSuite
 
 
 def export_vbench(
@@ -44,6 +46,35 @@ def export_vbench(
     print("where VBench is installed (temporal_flickering after its `vbench static_filter`):", file=sys.stderr)
     for command in commands(out / "videos", out / "results", asked):
         print(command)
+
+
+def score_vbench(store: Store, loaded: LoadedSuite, manifest: SuiteManifest) -> bool:
+    """Score what is made with VBench, and say what cannot be. Whether all is scored."""
+    if not manifest.vbench_dimensions:
+        return True
+    import torch
+
+    from harness.doctor.needs import unavailable_dimensions
+    from harness.vbench.scoring import score_suite
+
+    scoring = score_suite(
+        store,
+        manifest,
+        unavailable=unavailable_dimensions(loaded),
+        devices=[f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"],
+        on_score=_shown,
+    )
+    for name, reason in scoring.unavailable.items():
+        print(f"warning: vbench {name}: {reason}", file=sys.stderr)
+    failed = f", {scoring.failed} failed (in the report)" if scoring.failed else ""
+    print(f"vbench: {scoring.scored} scores made, {scoring.already_scored} were there{failed}", file=sys.stderr)
+    return scoring.complete
+
+
+def _shown(done: int, total: int) -> None:
+    """Every twentieth part."""
+    if done == total or done * 20 // total > (done - 1) * 20 // total:
+        print(f"vbench: {done} of {total} scores", file=sys.stderr)
 
 
 def _asked(manifest: SuiteManifest, dimensions: list[str] | None) -> tuple[str, ...]:

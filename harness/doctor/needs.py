@@ -18,8 +18,6 @@ from harness.vbench.names import differing_in_case, tells_case_apart
 VIDEOS: Final = "videos"
 """Stands for what every row's videos need, whatever is measured on them."""
 UNPLACED: Final = "wherever $INCEPTION_WEIGHTS or the suite (image_set.inception_weights) says"
-VBENCH: Final = "vbench"
-"""The metric that the dimensions belong to; a suite without it has its videos scored elsewhere, by VBench's command."""
 
 
 def requirements(loaded: LoadedSuite, store: str | None = None) -> tuple[Requirement, ...]:
@@ -43,7 +41,10 @@ def metrics_of(loaded: LoadedSuite) -> tuple[str, ...]:
 
 
 def dimensions_of(loaded: LoadedSuite) -> tuple[str, ...]:
-    """VBench's dimensions that the suite's prompts are for."""
+    """VBench's dimensions that the suite has its videos scored for; where it does not say so, for which its prompts
+    are, since VBench's own command then scores them."""
+    if loaded.suite.vbench is not None:
+        return loaded.vbench_dimensions
     there = {name for prompt in loaded.vbench for name in prompt.dimensions}
     return tuple(name for name in QUALITY + SEMANTIC if name in there)
 
@@ -54,14 +55,23 @@ def refuse_lacking(found: Sequence[Requirement], loaded: LoadedSuite, labels: Co
     Raises:
         NeedError: with a line for each thing that is not there.
     """
-    needing = {*metrics_of(loaded), *labels, VIDEOS}
-    if VBENCH in needing:
-        needing |= set(dimensions_of(loaded))
+    needing = {*metrics_of(loaded), *labels, VIDEOS, *loaded.vbench_dimensions}
     lacking = [one for one in found if one.lacking and not needing.isdisjoint(one.needed_by)]
     if lacking:
         lines = [f"{one.users}: {one.name} is {one.state}: {one.step}" for one in lacking]
         lines.append(f"see `harness doctor {loaded.path}`; --allow-missing runs without, those columns are unavailable")
         raise NeedError("\n".join(lines))
+
+
+def unavailable_dimensions(loaded: LoadedSuite) -> dict[str, str]:
+    """What is missing on this machine for each of VBench's dimensions that the suite asks for and cannot have."""
+    lacking: dict[str, list[str]] = {}
+    asked = set(loaded.vbench_dimensions)
+    for one in requirements(loaded) if asked else ():
+        for name in one.needed_by if one.lacking else ():
+            if name in asked:
+                lacking.setdefault(name, []).append(f"{one.name} is {one.state}")
+    return {name: "; ".join(reasons) for name, reasons in lacking.items()}
 
 
 def _weights(loaded: LoadedSuite, asked: Collection[str]) -> Iterator[Requirement]:

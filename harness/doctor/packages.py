@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from harness.doctor.requirement import Kind, Requirement, State, shown
+from harness.vbench.own_scorer import OWN_DIMENSIONS
 from harness.vbench.package import VERSION
 from harness.vbench.scoring_environment import DETECTRON2_COMMIT, holds, how_to_make, scoring_python
 
@@ -34,6 +35,7 @@ def own_packages(asked: Collection[str]) -> Iterator[Requirement]:
 
 def scoring_packages(dimensions: tuple[str, ...]) -> Iterator[Requirement]:
     """Packages of VBench's scorers for these dimensions, in the environment of their own."""
+    dimensions = tuple(name for name in dimensions if name not in OWN_DIMENSIONS)
     if not dimensions:
         return
     python = scoring_python()

@@ -16,7 +16,7 @@ class Reached(StrEnum):
     EXPECTED = "expected"
     """Not generated."""
     GENERATED = "generated"
-    """Its file cannot be decoded."""
+    """Nothing has decoded its file yet, or could."""
     DECODED = "decoded"
     """Not scored."""
     SCORED = "scored"

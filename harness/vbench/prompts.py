@@ -44,6 +44,18 @@ def vbench_prompts(dimensions: Sequence[str] | None = None) -> tuple[VBenchPromp
     return tuple(VBenchPrompt(prompt, names, prompt) for prompt, names in found.items())
 
 
+def auxiliary_information() -> dict[str, dict[str, Any]]:
+    """What VBench's list says of its prompts beside their words, by prompt and dimension, such as the object to find.
+
+    Raises:
+        VBenchError: the package is not there.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for entry in full_info():
+        found.setdefault(entry["prompt_en"], {}).update(entry.get("auxiliary_info", {}))
+    return found
+
+
 def with_flickering_samples(prompts: Iterable[VBenchPrompt], samples: int) -> tuple[VBenchPrompt, ...]:
     """More samples of the prompts for temporal flickering, from which VBench's filter takes five that do not move."""
     return tuple(replace(prompt, samples=samples) if FLICKERING in prompt.dimensions else prompt for prompt in prompts)

@@ -1,27 +1,34 @@
 """The environment of VBench's scorers: its requirements go together with no current diffusers, so it is one of its own.
 
-Harness and scorers meet in files alone. Nothing here imports from that environment; it only looks what lies in it.
+Harness and scorers meet over pipes and files alone. Nothing here imports from that environment; it only makes it, and
+looks what lies in it.
 """
 
 from __future__ import annotations
 
 import os
-import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
-from harness.vbench.package import VERSION, cache_folder
+from harness.errors import VBenchError
+from harness.vbench.package import cache_folder
 
 VARIABLE: Final = "HARNESS_VBENCH_PYTHON"
-REQUIREMENTS: Final = ("torch==2.14.1", "torchvision==0.29.1", f"vbench=={VERSION}", "setuptools<81")
-"""Seen to work together on Python 3.11, 6.7 GB; openai-clip needs what setuptools dropped in 81."""
+LOCK: Final = Path(__file__).with_suffix(".txt")
+"""Every package with its version and hash."""
+PYTHON: Final = "python3.11"
+"""The newest for which all of them are to be had."""
+INSTALL: Final = "harness doctor --install vbench"
 DETECTRON2_COMMIT: Final = "02b5c4e"
 
 
 def scoring_python() -> Path:
     """Its interpreter: `$HARNESS_VBENCH_PYTHON`, else that of an environment in the harness's cache."""
     named = os.environ.get(VARIABLE)
-    return Path(named).expanduser() if named else cache_folder() / "vbench" / "environment" / "bin" / "python"
+    return Path(named).expanduser() if named else _folder() / "bin" / "python"
 
 
 def holds(python: Path, package: str, version: str | None = None) -> bool:
@@ -34,6 +41,49 @@ def holds(python: Path, package: str, version: str | None = None) -> bool:
 
 def how_to_make() -> str:
     """What to do to have one, in one line."""
-    folder = shlex.quote(str(scoring_python().parent.parent))
-    made = f"python3.11 -m venv {folder} && {folder}/bin/pip install {shlex.join(REQUIREMENTS)}"
-    return f"{made} (6.7 GB; or name another environment's Python in ${VARIABLE})"
+    return f"{INSTALL} (7 GB; or name another environment's Python in ${VARIABLE})"
+
+
+def install_environment() -> Path:
+    """Make the environment from the lock file, in minutes; its interpreter. One that is there is replaced at the end.
+
+    Raises:
+        VBenchError: another environment is named, there is no Python 3.11, or pip fails (what it did is removed).
+    """
+    if VARIABLE in os.environ:
+        raise VBenchError(f"${VARIABLE} names {os.environ[VARIABLE]}; unset it to have the harness's own made")
+    folder = _folder()
+    made = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(made, ignore_errors=True)
+    try:
+        _run([_base_python(), "-m", "venv", str(made)])
+        pip = [str(made / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+        # The lock is whole, so pip has nothing to resolve.
+        _run([*pip, "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", str(LOCK)])
+        _run([*pip, "check"])
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return scoring_python()
+
+
+def _folder() -> Path:
+    return cache_folder() / "vbench" / "environment"
+
+
+def _base_python() -> str:
+    """A Python of the right version, by path."""
+    if f"python{sys.version_info.major}.{sys.version_info.minor}" == PYTHON:
+        return sys.executable
+    found = shutil.which(PYTHON)
+    if found is None:
+        raise VBenchError(f"VBench's environment needs {PYTHON}, which is not on the path; install it and try again")
+    return found
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
+        raise VBenchError(f"VBench's environment cannot be made: {' '.join(command[:4])} says {said!r}")

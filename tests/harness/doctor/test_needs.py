@@ -9,11 +9,11 @@ import pytest
 
 from harness.dimensions import QUALITY, SEMANTIC
 from harness.doctor import needs
-from harness.doctor.needs import refuse_lacking, requirements
+from harness.doctor.needs import refuse_lacking, requirements, unavailable_dimensions
 from harness.doctor.requirement import Kind, Requirement, State, shown
 from harness.doctor.table import json_object, lines, steps
 from harness.errors import NeedError
-from harness.suite import LoadedSuite, load_suite
+from harness.suite import LoadedSuite, VBenchEntry, load_suite
 from harness.vbench import package
 from tests.harness.vbench.small_wheel import write_wheel
 
@@ -106,8 +106,17 @@ def test_vbenchs_prompts_need_what_their_dimensions_do(vbench: LoadedSuite) -> N
     assert found["CLIP ViT-B/32"].needed_by == ("appearance_style",)
     assert found["GRiT ViT-B"].needed_by == ("color",)
     assert found["detectron2 at 02b5c4e"].needed_by == found["bert-base-uncased"].needed_by == ("color",)
-    assert "temporal_flickering" in found["vbench 0.1.5"].needed_by
+    assert "overall_consistency" in found["vbench 0.1.5"].needed_by
+    assert "temporal_flickering" not in found["vbench 0.1.5"].needed_by, "it is scored without VBench's environment"
     assert "Tag2Text, Swin-B" not in found
+
+
+def test_a_dimension_is_unavailable_for_every_thing_that_it_lacks(suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert unavailable_dimensions(suite(SUITE)) == {}
+    asking = suite(SUITE + "vbench: {dimensions: [temporal_flickering, motion_smoothness]}\n")
+    assert unavailable_dimensions(asking) == {"motion_smoothness": "AMT-S is missing; vbench 0.1.5 is missing"}
+    monkeypatch.setattr("harness.doctor.packages.holds", lambda *asked: True)
+    assert unavailable_dimensions(asking) == {"motion_smoothness": "AMT-S is missing"}
 
 
 def test_prompts_that_differ_in_case_need_a_disk_that_tells_them_apart(
@@ -145,7 +154,7 @@ class TestRefusing:
         found = [one for one in requirements(vbench) if {*QUALITY, *SEMANTIC} & {*one.needed_by}]
         assert found
         refuse_lacking(found, vbench, ["wan"])
-        scored_here = vbench.suite.model_copy(update={"metrics": ["vbench"]})
+        scored_here = vbench.suite.model_copy(update={"vbench": VBenchEntry()})
         with pytest.raises(NeedError, match=r"AMT-S|CLIP"):
             refuse_lacking(found, vbench.model_copy(update={"suite": scored_here}), ["wan"])
 

@@ -6,7 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from harness.vbench.scoring_environment import VARIABLE, holds, how_to_make, scoring_python
+from harness.errors import VBenchError
+from harness.vbench import scoring_environment
+from harness.vbench.package import VERSION
+from harness.vbench.scoring_environment import (
+    INSTALL,
+    LOCK,
+    VARIABLE,
+    holds,
+    how_to_make,
+    install_environment,
+    scoring_python,
+)
+
+FAKE_PYTHON = """#!/bin/sh
+[ "$2" = venv ] && { mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; exit; }
+echo "$*" >> "$LOG"
+case "$*" in *"$FAILS"*) echo "no matching distribution" >&2; exit 1;; esac
+"""
 
 
 @pytest.fixture
@@ -25,7 +42,7 @@ def environment(tmp_path: Path) -> Path:
 def test_the_variable_names_it_else_it_lies_in_the_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     assert scoring_python().is_relative_to(cache)
-    assert str(scoring_python().parent.parent) in how_to_make()
+    assert INSTALL in how_to_make()
     monkeypatch.setenv(VARIABLE, "/opt/vbench/bin/python")
     assert scoring_python() == Path("/opt/vbench/bin/python")
 
@@ -39,3 +56,45 @@ def test_what_lies_in_it(environment: Path) -> None:
 
 def test_where_there_is_none_it_holds_nothing(tmp_path: Path) -> None:
     assert not holds(tmp_path / "bin" / "python", "vbench")
+
+
+class TestMaking:
+    @pytest.fixture
+    def log(self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """What a Python that only makes folders was asked for."""
+        monkeypatch.delenv(VARIABLE, raising=False)
+        monkeypatch.setenv("LOG", str(tmp_path / "log"))
+        monkeypatch.setenv("FAILS", "nothing")
+        python = tmp_path / "python3.11"
+        python.write_text(FAKE_PYTHON)
+        python.chmod(0o755)
+        monkeypatch.setattr(scoring_environment, "_base_python", lambda: str(python))
+        return tmp_path / "log"
+
+    def test_takes_what_the_lock_says_and_nothing_else(self, log: Path) -> None:
+        assert install_environment() == scoring_python()
+        assert scoring_python().is_file()
+        installed, checked = log.read_text().splitlines()
+        assert f"--no-deps --require-hashes --requirement {LOCK}" in installed
+        assert checked.endswith("pip --disable-pip-version-check check")
+
+    def test_leaves_what_was_there_where_it_fails(self, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        install_environment()
+        (scoring_python().parent / "kept").touch()
+        monkeypatch.setenv("FAILS", "install")
+        with pytest.raises(VBenchError, match="no matching distribution"):
+            install_environment()
+        assert (scoring_python().parent / "kept").exists()
+        assert [path.name for path in scoring_python().parent.parent.parent.iterdir()] == ["environment"]
+
+    def test_refuses_where_another_is_named(self, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(VARIABLE, "/opt/vbench/bin/python")
+        with pytest.raises(VBenchError, match="unset it"):
+            install_environment()
+
+
+def test_the_lock_is_whole() -> None:
+    lines = [line for line in LOCK.read_text().splitlines() if not line.startswith("#")]
+    pinned = {line.split(" ")[0] for line in lines}
+    assert {f"vbench=={VERSION}", "torch==2.14.1", "numpy==1.26.4", "transformers==4.33.2"} <= pinned
+    assert all(" --hash=sha256:" in line and len(line.rpartition(":")[2]) == 64 for line in lines)
