@@ -97,13 +97,18 @@ def curves(
     folders: Folders,
     out: Annotated[Path, typer.Option(help="Folder to draw into", show_default=False)],
     store: StoreOption = "runs",
+    keep: Annotated[
+        Path | None, typer.Option(help="File to keep the losses in as well: docs/records/trainings.csv.gz")
+    ] = None,
 ) -> None:
     """Draw the losses of tracked rungs from MLflow's history, and DisCa's figure 5 where a rung has one."""
     from harness.tracking_store import tracking_store
     from harness.tracking_training import training_curves
-    from reports.training import draw_trainings
+    from reports.training import draw_trainings, keep_trainings
 
     frame = training_curves([_trained(folder) for folder in folders], tracking_store(store))
+    if keep is not None:
+        keep_trainings(frame, keep)
     for drawn in draw_trainings(frame, out):
         print(f"figure: {drawn}")
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pandas as pd
 
 from harness.records import CellRecord, DecisionRecord
-from reports.results import Results
 
 COMPUTED: Final = "computed"
 _KINDS: Final = {"compute": COMPUTED, "reuse": "stack reused", "partial": "modules reused", "predict": "predicted"}
@@ -30,12 +29,15 @@ def step_kinds(decisions: Sequence[DecisionRecord]) -> dict[int, str]:
     return kinds
 
 
-def step_frame(results: Results) -> pd.DataFrame:
-    """One line per step of each finished video; the columns are `COLUMNS`, `step_s` in seconds, NaN where not timed."""
+def step_frame(cells: pd.DataFrame, records: Mapping[str, CellRecord]) -> pd.DataFrame:
+    """One line per step of each video that is both in the cell frame and among its records.
+
+    The columns are `COLUMNS`, `step_s` in seconds, NaN where not timed.
+    """
     lines = []
-    finished = results.cells[results.cells["cell_id"].isin(list(results.frame.records))]
+    finished = cells[cells["cell_id"].isin(list(records))]
     for row, cell_id in zip(finished["row"], finished["cell_id"], strict=True):
-        record = results.frame.records[cell_id]
+        record = records[cell_id]
         seconds = _seconds(record)
         for step, kind in step_kinds(record.decisions).items():
             lines.append((row, cell_id, step, kind, seconds.get(step, float("nan"))))

@@ -98,10 +98,12 @@ class RowNumbers:
 
 
 class Estimator:
-    """Turns grids into estimates. `weights` are the draws of `reports.bootstrap.prompt_draws`, shared by all rows."""
+    """Turns grids into estimates. `weights` are the draws of `reports.bootstrap.prompt_draws`, shared by all rows;
+    `judge` is whose dimensions they are, on which scores depend."""
 
-    def __init__(self, weights: Array) -> None:
+    def __init__(self, weights: Array, judge: str | None = None) -> None:
         self._weights = weights
+        self._judge = judge
 
     def mean(self, numbers: RowNumbers, measure: str, expected: int, original: RowNumbers | None) -> Estimate:
         """Mean of one measure over the cells that have it, and its paired difference from the original's."""
@@ -137,8 +139,8 @@ class Estimator:
         return Estimate(
             numbers.row.row,
             score,
-            float(aggregate(score, _masked_means(values))),
-            self._interval(aggregate(score, self._means(values)), judged),
+            float(self._reduce(_masked_means(values), score)),
+            self._interval(self._reduce(self._means(values), score), judged),
             int(judged.sum()),
             expected,
             _prompts(judged),
@@ -192,8 +194,8 @@ class Estimator:
         if not common.any(axis=(1, 2)).all():
             return None
         kept = np.where(common, values, np.nan)
-        points = np.stack([_reduce(_masked_means(one), score) for one, score in zip(kept, scores, strict=True)])
-        draws = np.stack([_reduce(self._means(one), score) for one, score in zip(kept, scores, strict=True)])
+        points = np.stack([self._reduce(_masked_means(one), score) for one, score in zip(kept, scores, strict=True)])
+        draws = np.stack([self._reduce(self._means(one), score) for one, score in zip(kept, scores, strict=True)])
         paired, by = _anywhere(common), np.asarray(weights)
         if ratio:
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -208,6 +210,9 @@ class Estimator:
         have = np.isfinite(values)
         sums = np.where(have, values, 0.0).sum(axis=2)
         return drawn_means(sums, have.sum(axis=2).astype(np.float64), self._weights)
+
+    def _reduce(self, means: Array, score: str | None) -> Array:
+        return means[..., 0] if score is None else aggregate(score, means, self._judge)
 
     def _interval(self, draws: Array, have: Mask) -> Interval | None:
         """Only where more than one prompt has something to say."""
@@ -227,10 +232,6 @@ def _masked_means(values: Array) -> Array:
     """Mean over the cells that have a value, one per quantity (first axis)."""
     have = np.isfinite(values)
     return np.asarray(np.where(have, values, 0.0).sum(axis=(1, 2)) / have.sum(axis=(1, 2)), dtype=np.float64)
-
-
-def _reduce(means: Array, score: str | None) -> Array:
-    return means[..., 0] if score is None else aggregate(score, means)
 
 
 def applicable(rows: Mapping[str, RowNumbers], dimension: str, model: str) -> Mask | None:

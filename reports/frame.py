@@ -12,16 +12,14 @@ from typing import Any, Final
 
 import pandas as pd
 
-from harness.records import CellRecord, RowManifest, ScoreRecord, SuiteManifest
+from harness.records import CellRecord, DimensionScoreRecord, RowManifest, ScoreRecord, SuiteManifest
 from reports.dimensions import DIMENSIONS, FIDELITY
 from reports.environments import device, timing_class
+from reports.scores import PERCENT, VBENCH
 from reports.source import RecordSource
 
 PENDING: Final = "pending"
 """Status of a planned cell that nobody has tried yet; all other values are `harness.records.Status`."""
-
-PERCENT: Final = 100.0
-"""Dimensions are recorded in 0..1 and shown in 0..100."""
 
 COST: Final = (
     "latency_s",
@@ -66,8 +64,10 @@ def cell_frame(source: RecordSource, manifest: SuiteManifest) -> CellFrame:
     for SSIM and LPIPS, percent for dimensions).
     """
     ids = [cell_id for row in manifest.rows for cell_id in row.cell_ids]
-    records, failures, scores = source.cells(ids), source.failures(ids), source.scores(ids)
+    records, scores = source.cells(ids), source.scores(ids)
+    failures = source.failures(cell_id for cell_id in ids if cell_id not in records)
     judge = _judge(manifest, scores)
+    by_vbench = source.dimension_scores(ids) if judge == VBENCH else {}
     lines: list[dict[str, Any]] = []
     places = manifest.places()
     for row in manifest.rows:
@@ -91,6 +91,7 @@ def cell_frame(source: RecordSource, manifest: SuiteManifest) -> CellFrame:
             else:
                 _fill(line, row, record)
                 _fill_scores(line, judge, scores.get(cell_id, {}))
+                _fill_dimensions(line, by_vbench.get(cell_id, {}))
             lines.append(line)
     table = pd.DataFrame(lines, columns=list(COLUMNS + NUMBERS))
     table = table.astype(dict.fromkeys(NUMBERS, "float64"))
@@ -170,14 +171,22 @@ def _fill_scores(line: dict[str, Any], judge: str | None, scores: Mapping[str, S
                 line[dimension] = PERCENT * value
 
 
+def _fill_dimensions(line: dict[str, Any], scores: Mapping[str, DimensionScoreRecord]) -> None:
+    """VBench's, one of which is on another scale."""
+    for dimension, score in scores.items():
+        if score.value is not None:
+            line[dimension] = score.value if dimension == "imaging_quality" else PERCENT * score.value
+
+
 def _state(score: ScoreRecord | None) -> MetricState:
     return MetricState("missing", "not scored yet") if score is None else MetricState(score.status, score.reason)
 
 
 def _judge(manifest: SuiteManifest, scores: Mapping[str, Mapping[str, ScoreRecord]]) -> str | None:
-    """The suite's first metric that speaks about dimensions; two judges are never mixed in one table."""
+    """The suite's first metric that speaks about dimensions, else VBench where the suite asks it; two judges are never
+    mixed in one table."""
     candidates = [metric for metric in manifest.metrics if metric not in FIDELITY]
     for metric in candidates:
         if any(set(DIMENSIONS) & set(cell[metric].values) for cell in scores.values() if metric in cell):
             return metric
-    return candidates[0] if candidates else None
+    return candidates[0] if candidates else VBENCH if manifest.vbench_dimensions else None

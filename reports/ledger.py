@@ -19,6 +19,7 @@ from reports.dimensions import DIMENSIONS, FIDELITY
 from reports.estimates import DEVICE_BOUND
 from reports.frame import PENDING, CellFrame
 from reports.rows import is_original
+from reports.scores import VBENCH
 
 NO_ORIGINAL: Final = "the suite has no original of this model to compare with"
 
@@ -79,11 +80,15 @@ def denominators(manifest: SuiteManifest, frame: CellFrame) -> list[Denominators
 
 def exclusions(manifest: SuiteManifest, frame: CellFrame) -> list[Exclusion]:
     """Timings from another environment than their model's; fidelity from other initial noise than the original's."""
-    return [*_other_environments(frame), *_other_noise(manifest, frame)]
+    return [*_other_environments(manifest, frame), *_other_noise(manifest, frame)]
 
 
-def _other_environments(frame: CellFrame) -> Iterable[Exclusion]:
-    for _, lines in frame.table[frame.table["timing_class"].notna()].groupby("model", sort=False):
+def _other_environments(manifest: SuiteManifest, frame: CellFrame) -> Iterable[Exclusion]:
+    models = {row.row: row.model_label for row in manifest.rows}
+    # A model whose rows are compared with another's original is timed where that is, or not at all.
+    home = {row.model_label: models[row.baseline] for row in manifest.rows if row.baseline in models}
+    timed = frame.table[frame.table["timing_class"].notna()]
+    for _, lines in timed.groupby(timed["model"].map(lambda model: home.get(model, model)), sort=False):
         counts = Counter(lines["timing_class"])
         chosen = min(counts, key=lambda name: (-counts[name], name))
         for line in lines[lines["timing_class"] != chosen].itertuples(index=False):
@@ -116,7 +121,8 @@ def why_absent(
     if measure in FIDELITY and row.baseline is None:
         return "the original is what the others are compared with" if is_original(row) else NO_ORIGINAL
     metric = measure if measure in FIDELITY else frame.judge if measure in DIMENSIONS else None
-    if measure in FIDELITY + DIMENSIONS and (metric is None or metric not in manifest.metrics):
+    asked = (*manifest.metrics, VBENCH) if manifest.vbench_dimensions else manifest.metrics
+    if measure in FIDELITY + DIMENSIONS and (metric is None or metric not in asked):
         return f"the suite does not ask for {metric or 'a judge'}"
     reasons: Counter[str] = Counter()
     for line in lines.itertuples(index=False):

@@ -17,14 +17,13 @@ from reports.published.value import PublishedValue
 from reports.results import Results
 from reports.rows import is_original
 from reports.scores import INGREDIENTS
+from reports.scores import VBENCH as VBENCH
 from reports.set_scores import METRICS, set_estimate
 from reports.sheet import NOT_APPLICABLE, Cell, Heading, estimate_cell
 
 RELATIVE: Final = (*COST, *RATIOS)
 """Measures whose difference is told in percent of the published value; that of others is in the column's unit."""
 JUDGED: Final = (*INGREDIENTS, *DIMENSIONS)
-VBENCH: Final = "vbench"
-"""The one judge whose scores are set against a paper's."""
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from harness.errors import StoreError
 from harness.records import SuiteManifest
-from reports import figures, missing, provenance, tables
+from reports import missing, provenance, tables
 from reports.dimensions import DIMENSIONS, FIDELITY
+from reports.figure_section import figure_section
 from reports.formats.markdown import render as as_markdown
 from reports.results import Results, collect
-from reports.scores import QUALITY_SCORE, SEMANTIC_SCORE, TOTAL_SCORE
+from reports.scores import QUALITY_SCORE, SEMANTIC_SCORE, TOTAL_SCORE, VBENCH
 from reports.source import RecordSource
 
 FIGURE_FOLDER: Final = "figures"
@@ -43,16 +44,19 @@ class Report:
 
 
 def write_report(source: RecordSource, manifest: SuiteManifest, out_dir: str | Path) -> Report:
-    """Write `out_dir/report.md` and `out_dir/figures/*.png`, replacing what an earlier call wrote.
+    """Write `out_dir/report.md` and `out_dir/figures/*.svg` and `*.png`, replacing what an earlier call wrote.
 
     Equal records give an equal report. Raises StoreError where a record or the folder cannot be read or written.
     """
-    folder = Path(out_dir)
-    results = collect(source, manifest)
+    return write_results(collect(source, manifest), source, Path(out_dir))
+
+
+def write_results(results: Results, source: RecordSource, folder: Path) -> Report:
+    """`write_report` of records that have been read."""
     try:
         (folder / FIGURE_FOLDER).mkdir(parents=True, exist_ok=True)
         lines = [*_opening(results), *_tables(results)]
-        drawn, paths = _figures(results, source, folder)
+        drawn, paths = figure_section(results, source, folder / FIGURE_FOLDER, folder)
         lines += [*drawn, "## What is missing", "", *missing.section(results), "", *_reading(results)]
         markdown = "\n".join(lines).rstrip() + "\n"
         (folder / "report.md").write_text(markdown, encoding="utf-8")
@@ -84,20 +88,6 @@ def _tables(results: Results) -> list[str]:
     return lines
 
 
-def _figures(results: Results, source: RecordSource, folder: Path) -> tuple[list[str], list[Path]]:
-    lines: list[str] = []
-    paths: list[Path] = []
-    for figure in figures.discover().values():
-        all_drawn = figure.draw(results, source, folder / FIGURE_FOLDER)
-        lines += [f"## {figure.TITLE}", ""] if all_drawn else []
-        for drawn in all_drawn:
-            if drawn.path is not None:
-                paths.append(drawn.path)
-                lines += [f"![{figure.TITLE}]({drawn.path.relative_to(folder).as_posix()})", ""]
-            lines += [drawn.caption, ""]
-    return lines, paths
-
-
 def _reading(results: Results) -> list[str]:
     judge = results.judge
     return [
@@ -110,9 +100,13 @@ def _reading(results: Results) -> list[str]:
         "one full call of the transformer.",
         "- PSNR, SSIM and LPIPS compare a video with the original's of the same prompt, sample and initial noise, on "
         "frames before lossy encoding.",
-        f"- Scores are `{judge}`'s: semantic is the plain mean of nine dimensions, quality that of seven, and total "
-        "(4 x quality + semantic) / 5. A dimension averages the cells it applies to. A score is withheld when one of "
-        "its dimensions has no value.",
+        f"- Scores are `{judge}`'s: semantic is the {_mean_of(judge)} of nine dimensions, quality that of seven, "
+        "and total (4 x quality + semantic) / 5. A dimension averages the cells it applies to. A score is withheld "
+        "when one of its dimensions has no value.",
         "- Intervals resample prompts, so they speak about other prompts of the same kind. They do not cover other "
         "devices, and with few prompts they are too narrow.",
     ]
+
+
+def _mean_of(judge: str) -> str:
+    return "mean, normalised and weighted as on VBench's leaderboard," if judge == VBENCH else "plain mean"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import pandas as pd
 
 from harness.records import RowManifest, SetScoreRecord, SuiteManifest, set_id_of
 from reports.bootstrap import prompt_draws
+from reports.decisions import step_frame
 from reports.dimensions import FIDELITY
 from reports.estimates import MEASURES, RATIOS, Contrast, Estimate, Estimator, RowNumbers, applicable
 from reports.frame import CellFrame, cell_frame
@@ -20,6 +22,7 @@ from reports.rows import is_original
 from reports.scores import INGREDIENTS
 from reports.source import RecordSource
 from reports.study.results import StudyResults, study_results
+from reports.vbench_results import VBenchRow, vbench_rows
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,18 @@ class Results:
     """What people preferred; None where nobody was asked."""
     numbers: Mapping[str, RowNumbers]
     """By row: what the estimates were made of."""
+    vbench: Mapping[str, VBenchRow]
+    """By row that can run, where the suite asks VBench."""
 
     @property
     def cells(self) -> pd.DataFrame:
         """One line per planned cell; see `reports.frame.cell_frame` for the columns."""
         return self.frame.table
+
+    @cached_property
+    def steps(self) -> pd.DataFrame:
+        """One line per step of each finished video; see `reports.decisions.step_frame`."""
+        return step_frame(self.cells, self.frame.records)
 
     @property
     def judge(self) -> str:
@@ -65,7 +75,7 @@ class Results:
         for _, row, measure in terms:
             if absent := self.why_absent(row, measure):
                 return absent
-        estimator = Estimator(prompt_draws(len(self.manifest.prompts)))
+        estimator = Estimator(prompt_draws(len(self.manifest.prompts)), self.frame.judge)
         found = estimator.contrast([(weight, self.numbers[row], name) for weight, row, name in terms], ratio=ratio)
         return found or f"no cells that all of {', '.join(dict.fromkeys(row for _, row, _ in terms))} have"
 
@@ -79,6 +89,14 @@ class Results:
         groups: defaultdict[str, list[RowManifest]] = defaultdict(list)
         for row in self.manifest.rows:
             groups[row.model_label].append(row)
+        return {model: sorted(rows, key=lambda row: not is_original(row)) for model, rows in groups.items()}
+
+    def compared(self) -> dict[str, list[RowManifest]]:
+        """Rows that share an original, under its model's label: methods on students of a model stand beside it."""
+        labels = {row.row: row.model_label for row in self.manifest.rows}
+        groups: defaultdict[str, list[RowManifest]] = defaultdict(list)
+        for row in self.manifest.rows:
+            groups[labels.get(row.baseline or row.row, row.model_label)].append(row)
         return {model: sorted(rows, key=lambda row: not is_original(row)) for model, rows in groups.items()}
 
     def rows_frame(self) -> pd.DataFrame:
@@ -119,7 +137,7 @@ def collect(source: RecordSource, manifest: SuiteManifest) -> Results:
     prompts, samples = len(manifest.prompts), manifest.samples
     lines = {row.row: comparable[comparable["row"] == row.row] for row in manifest.rows}
     numbers = {row.row: RowNumbers.of(row, lines[row.row], prompts, samples) for row in manifest.rows}
-    estimator = Estimator(prompt_draws(prompts))
+    estimator = Estimator(prompt_draws(prompts), frame.judge)
     estimates: dict[tuple[str, str], Estimate] = {}
     for row in manifest.rows:
         original = numbers.get(row.baseline) if row.baseline is not None else None
@@ -133,7 +151,9 @@ def collect(source: RecordSource, manifest: SuiteManifest) -> Results:
     ledger, sets = tuple(denominators(manifest, frame)), _set_scores(source, manifest)
     voted = source.study(manifest.suite)
     study = study_results(voted, manifest) if voted is not None else None
-    return Results(manifest, frame, ledger, tuple(left_out), estimates, sets, study, numbers)
+    return Results(
+        manifest, frame, ledger, tuple(left_out), estimates, sets, study, numbers, vbench_rows(source, manifest)
+    )
 
 
 def _set_scores(source: RecordSource, manifest: SuiteManifest) -> dict[str, Mapping[str, SetScoreRecord]]:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from harness.records import CellRecord, ScoreRecord, SetScoreRecord
+from harness.records import CellRecord, DimensionScoreRecord, ScoreRecord, ScoringRecord, SetScoreRecord
 from harness.study.record import StudyRecord
 
 
@@ -28,6 +28,14 @@ class RecordSource(Protocol):
 
     def set_scores(self, set_ids: Iterable[str]) -> dict[str, dict[str, SetScoreRecord]]:
         """Scores of whole sets of images, by set and metric."""
+        ...
+
+    def dimension_scores(self, cell_ids: Iterable[str]) -> dict[str, dict[str, DimensionScoreRecord]]:
+        """VBench's scores, by cell id and dimension."""
+        ...
+
+    def scoring(self, suite: str) -> ScoringRecord | None:
+        """What the last scoring of the suite with VBench left out; None where there was none."""
         ...
 
     def study(self, suite: str) -> StudyRecord | None:

@@ -10,22 +10,22 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from harness.records import RowManifest
-from reports.decisions import ordered_kinds, step_frame
+from reports.decisions import ordered_kinds
 from reports.figures import Drawn
-from reports.figures.style import HATCHES, dress, file_name, kind_styles, new_figure, save
+from reports.figures.style import HATCHES, PAPER, dress, file_name, kind_styles, new_figure, save
 from reports.results import Results
 from reports.rows import is_original
 from reports.source import RecordSource
 
 TITLE = "What was computed, step by step"
-POSITION = 4
+POSITION = 8
 
 ROW_HEIGHT_IN = 0.3
 
 
 def draw(results: Results, source: RecordSource, folder: Path) -> list[Drawn]:
     """A strip per row, originals left out: they compute every step."""
-    steps, models, drawn = step_frame(results), results.models(), []
+    steps, models, drawn = results.steps, results.compared(), []
     for model, rows in models.items():
         shown = [row for row in rows if not is_original(row) and (steps["row"] == row.row).any()]
         if not shown:
@@ -70,7 +70,7 @@ def _figure(steps: pd.DataFrame, rows: list[RowManifest], folder: Path, name: st
                 bottom=base,
                 color=color,
                 hatch=HATCHES[hatch] * 2,
-                edgecolor="white",
+                edgecolor=PAPER,
                 linewidth=0.3,
                 label=kind if place == 0 else None,
             )

@@ -17,7 +17,7 @@ from reports.results import Results
 from reports.source import RecordSource
 
 TITLE = "Frames"
-POSITION = 3
+POSITION = 7
 
 COLUMNS: Final = 6
 STRIP_HEIGHT: Final = 128
@@ -56,7 +56,7 @@ def strip(frames: Frames) -> Frames:
 
 def draw(results: Results, source: RecordSource, folder: Path) -> list[Drawn]:
     """The first prompt whose first sample most rows have; one figure per model."""
-    models = results.models()
+    models = results.compared()
     drawn = []
     for model, rows in models.items():
         prompt = _prompt(results, rows)
@@ -72,6 +72,16 @@ def draw(results: Results, source: RecordSource, folder: Path) -> list[Drawn]:
     return drawn
 
 
+def shown_videos(results: Results) -> list[str]:
+    """Paths of the videos that the figure is made of, below the store's root."""
+    videos = []
+    for rows in results.compared().values():
+        prompt = _prompt(results, rows)
+        if prompt is not None:
+            videos += [video for row in rows for video in _videos(results, row, prompt)]
+    return videos
+
+
 def _prompt(results: Results, rows: list[RowManifest]) -> int | None:
     names = {row.row for row in rows}
     cells = results.cells
@@ -85,17 +95,22 @@ def _prompt(results: Results, rows: list[RowManifest]) -> int | None:
 def _strips(
     results: Results, source: RecordSource, rows: list[RowManifest], prompt: int
 ) -> tuple[dict[str, Frames], list[str]]:
-    cells = results.cells
     strips: dict[str, Frames] = {}
     unreadable: list[str] = []
     for row in rows:
-        here = (cells["row"] == row.row) & (cells["prompt_index"] == prompt) & (cells["sample_index"] == 0)
-        for video in cells.loc[here, "video"].dropna():
+        for video in _videos(results, row, prompt):
             try:
-                strips[row.row] = strip(read_frames(source, str(video), COLUMNS))
+                strips[row.row] = strip(read_frames(source, video, COLUMNS))
             except StoreError:
                 unreadable.append(row.row)
     return strips, unreadable
+
+
+def _videos(results: Results, row: RowManifest, prompt: int) -> list[str]:
+    """The first sample's, as far as it is there."""
+    cells = results.cells
+    here = (cells["row"] == row.row) & (cells["prompt_index"] == prompt) & (cells["sample_index"] == 0)
+    return [str(video) for video in cells.loc[here, "video"].dropna()]
 
 
 def _sorry(unreadable: list[str]) -> str:

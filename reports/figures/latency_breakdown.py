@@ -8,14 +8,14 @@ from typing import Final
 import pandas as pd
 
 from harness.records import RowManifest
-from reports.decisions import COMPUTED, ordered_kinds, step_frame
+from reports.decisions import COMPUTED, ordered_kinds
 from reports.figures import Drawn
-from reports.figures.style import HATCHES, dress, file_name, kind_styles, new_figure, save
+from reports.figures.style import HATCHES, LIGHT, PAPER, dress, file_name, kind_styles, new_figure, save
 from reports.results import Results
 from reports.source import RecordSource
 
 TITLE = "Where the time goes"
-POSITION = 5
+POSITION = 9
 
 ROW_HEIGHT_IN: Final = 0.32
 _OUTSIDE: Final = {"text_encode_s": "text encoding", "decode_s": "decoding"}
@@ -23,7 +23,7 @@ _OUTSIDE: Final = {"text_encode_s": "text encoding", "decode_s": "decoding"}
 
 def draw(results: Results, source: RecordSource, folder: Path) -> list[Drawn]:
     """A stacked bar per row that has timed videos."""
-    models, drawn = results.models(), []
+    models, drawn = results.compared(), []
     for model, rows in models.items():
         parts = breakdown(results, rows)
         if parts.empty:
@@ -42,7 +42,7 @@ def draw(results: Results, source: RecordSource, folder: Path) -> list[Drawn]:
 
 def breakdown(results: Results, rows: list[RowManifest]) -> pd.DataFrame:
     """Mean seconds per video: a line per row (in order), a column per part; parts that do not occur are 0."""
-    steps = step_frame(results)
+    steps = results.steps
     steps = steps[steps["row"].isin([row.row for row in rows])].dropna(subset=["step_s"])
     if steps.empty:
         return pd.DataFrame()
@@ -57,7 +57,7 @@ def breakdown(results: Results, rows: list[RowManifest]) -> pd.DataFrame:
 def _figure(parts: pd.DataFrame, folder: Path, name: str) -> Path:
     outside = list(_OUTSIDE.values())
     steps = [part for part in parts.columns if part not in outside]
-    styles = kind_styles(steps) | {"text encoding": ("#BBBBBB", 1), "decoding": ("#DDDDDD", 3)}
+    styles = kind_styles(steps) | {"text encoding": (LIGHT, 1), "decoding": (LIGHT, 3)}
     figure = new_figure(9.5, 1.0 + ROW_HEIGHT_IN * len(parts))
     axes = figure.subplots()
     dress(axes, "x")
@@ -72,7 +72,7 @@ def _figure(parts: pd.DataFrame, folder: Path, name: str) -> Path:
             left=left,
             color=color,
             hatch=HATCHES[hatch],
-            edgecolor="white",
+            edgecolor=PAPER,
             linewidth=0.3,
             label=label,
         )

@@ -11,12 +11,12 @@ import numpy.typing as npt
 from harness.records import RowManifest
 from reports.columns import BYTES, Column
 from reports.figures import Drawn
-from reports.figures.style import ORIGINAL_COLOR, PALETTE, dress, file_name, new_figure, save
+from reports.figures.style import INK, PALETTE, PAPER, dress, file_name, new_figure, save
 from reports.results import Results
 from reports.source import RecordSource
 
 TITLE = "Peak memory and cache"
-POSITION = 6
+POSITION = 10
 
 ROW_HEIGHT_IN: Final = 0.3
 _INSTRUMENTS: Final = {
@@ -27,14 +27,15 @@ _INSTRUMENTS: Final = {
 
 def draw(results: Results, source: RecordSource, folder: Path) -> list[Drawn]:
     """Two panels: the cache by itself, which is exact, and the measured peak it is a part of."""
-    models, drawn = results.models(), []
+    models, drawn = results.compared(), []
     for model, rows in models.items():
         shown = [row for row in rows if results.estimate(row.row, "cache_bytes").value is not None]
         if not shown:
             drawn.append(Drawn(f"{model}: no video has been measured."))
             continue
         path = _figure(results, shown, folder, file_name("peak_memory", model, len(models) == 1))
-        found = set(results.cells[results.cells["model"] == model]["memory_instrument"].dropna())
+        of_rows = results.cells["row"].isin([row.row for row in shown])
+        found = set(results.cells[of_rows]["memory_instrument"].dropna())
         measured = " and ".join(_INSTRUMENTS[name] for name in sorted(found))
         drawn.append(
             Drawn(
@@ -55,11 +56,11 @@ def _figure(results: Results, rows: list[RowManifest], folder: Path, name: str) 
         unit = Column(measure, label, None, 1, BYTES).unit(results.estimate(row.row, measure) for row in rows)
         own = np.minimum(cache, values) / unit.per
         axes.barh(
-            places, own, height=0.7, color=PALETTE[1], hatch="////", edgecolor="white", linewidth=0.3, label="cache"
+            places, own, height=0.7, color=PALETTE[1], hatch="////", edgecolor=PAPER, linewidth=0.3, label="cache"
         )
         if axes is right:
             rest = values / unit.per - own
-            axes.barh(places, rest, height=0.7, left=own, color=ORIGINAL_COLOR, alpha=0.55, label="all else")
+            axes.barh(places, rest, height=0.7, left=own, color=INK, alpha=0.55, label="all else")
         axes.set_xlabel(f"{label} ({unit.name})", fontsize=9)
     handles, labels = right.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2, fontsize=8, frameon=False)

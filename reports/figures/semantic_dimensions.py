@@ -10,13 +10,13 @@ import numpy as np
 from harness.records import RowManifest
 from reports.dimensions import SEMANTIC, title
 from reports.figures import Drawn
-from reports.figures.style import HATCHES, dress, file_name, method_colors, new_figure, save, settings
+from reports.figures.style import HATCHES, INK, PAPER, dress, file_name, method_colors, new_figure, save, settings
 from reports.results import Results
 from reports.scores import SEMANTIC_SCORE
 from reports.source import RecordSource
 
 TITLE = "Semantic dimensions"
-POSITION = 2
+POSITION = 6
 
 MEASURES: Final = (SEMANTIC_SCORE, *SEMANTIC)
 GROUPS_PER_LINE: Final = 5
@@ -24,7 +24,7 @@ GROUPS_PER_LINE: Final = 5
 
 def draw(results: Results, source: RecordSource, folder: Path) -> list[Drawn]:
     """One figure per model that was judged at all."""
-    models = results.models()
+    models = results.compared()
     drawn = []
     for model, rows in models.items():
         judged = [row for row in rows if any(results.estimate(row.row, name).value is not None for name in MEASURES)]
@@ -65,11 +65,11 @@ def _figure(results: Results, rows: list[RowManifest], folder: Path, name: str) 
                 color=colors[row.row],
                 alpha=1.0 if numbers[row.row] == 0 else 0.62,
                 hatch=HATCHES[numbers[row.row] % len(HATCHES)],
-                edgecolor="white",
+                edgecolor=PAPER,
                 linewidth=0.0,
                 label=row.row,
             )
-            axes.errorbar(x, heights, yerr=arms, fmt="none", ecolor="#444444", elinewidth=0.9, capsize=1.6)
+            axes.errorbar(x, heights, yerr=arms, fmt="none", ecolor=INK, elinewidth=0.9, capsize=1.6)
         axes.set_xticks(np.arange(len(group)), [title(measure) for measure in group], fontsize=9)
         axes.tick_params(axis="x", length=0)
         axes.set_ylim(0, 105)

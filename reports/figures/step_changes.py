@@ -40,5 +40,14 @@ def _changes(axes: Axes, measured: pd.DataFrame) -> None:
     wide = measured.pivot(index=keys, columns="quantity", values="value").dropna()
     for place, (quantity, label) in enumerate(CHANGES.items()):
         if quantity in wide:
-            axes.scatter(wide[INPUT], wide[quantity], s=5, alpha=0.5, linewidths=0, color=PALETTE[place], label=label)
+            axes.scatter(
+                wide[INPUT],
+                wide[quantity],
+                s=5,
+                alpha=0.5,
+                linewidths=0,
+                rasterized=True,
+                color=PALETTE[place],
+                label=label,
+            )
     panel(axes, "relative L1 change", "relative L1 change of the modulated input")

@@ -13,19 +13,19 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from reports.figures import Drawn
-from reports.figures.style import ORIGINAL_COLOR, PALETTE, dress, file_name, new_figure, save
+from reports.figures.style import FAINT, HATCHES, INK, LIGHT, PALETTE, PAPER, dress, file_name, new_figure, save
 from reports.results import Results
 from reports.source import RecordSource
 from reports.study.results import RowPreference
 
 TITLE = "User study, votes"
-POSITION = 8
+POSITION = 12
 
 ROW_HEIGHT_IN: Final = 0.34
 OUTCOMES: Final = (
     ("won", "preferred", PALETTE[0], ""),
-    ("tied", "no difference", "#BBBBBB", "...."),
-    ("lost", "the other preferred", PALETTE[1], "////"),
+    ("tied", "no difference", LIGHT, HATCHES[4]),
+    ("lost", "the other preferred", PALETTE[1], HATCHES[1]),
 )
 
 
@@ -64,21 +64,21 @@ def _votes(axes: Axes, rows: list[RowPreference]) -> None:
     places, start = np.arange(len(rows)), np.zeros(len(rows))
     for outcome, label, color, hatch in OUTCOMES:
         share = np.array([100 * getattr(row.overall, outcome) / row.overall.votes for row in rows])
-        axes.barh(places, share, 0.7, start, color=color, hatch=hatch, edgecolor="white", linewidth=0.3, label=label)
+        axes.barh(places, share, 0.7, start, color=color, hatch=hatch, edgecolor=PAPER, linewidth=0.3, label=label)
         start += share
     for place, row in enumerate(rows):
-        axes.text(101, place, str(row.overall.votes), fontsize=7, va="center", color=ORIGINAL_COLOR)
+        axes.text(101, place, str(row.overall.votes), fontsize=7, va="center", color=INK)
     axes.set_xlim(0, 100)
     axes.set_xlabel("votes (%), their number at the end", fontsize=9)
 
 
 def _strengths(axes: Axes, rows: list[RowPreference]) -> None:
     dress(axes, "x")
-    axes.axvline(0, color="#888888", linewidth=0.8)
+    axes.axvline(0, color=FAINT, linewidth=0.8)
     for place, row in enumerate(rows):
         if row.strength is None:
             continue
-        axes.plot(row.strength, place, "o", color=ORIGINAL_COLOR, markersize=5)
+        axes.plot(row.strength, place, "o", color=INK, markersize=5)
         if row.strength_interval is not None:
-            axes.hlines(place, *row.strength_interval, color=ORIGINAL_COLOR, linewidth=1.2)
+            axes.hlines(place, *row.strength_interval, color=INK, linewidth=1.2)
     axes.set_xlabel("Bradley-Terry strength", fontsize=9)

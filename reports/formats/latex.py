@@ -9,6 +9,7 @@ from reports.sheet import UNDECIDED, Block, Cell, Heading, Line, Sheet, legend, 
 SUFFIX: Final = ".tex"
 FIRST_HEADING: Final = "Method"
 ARROWS: Final = {"higher": r"$\uparrow$", "lower": r"$\downarrow$"}
+_WIDTH: Final = r"\ifdim\width>\linewidth\linewidth\else\width\fi"
 _SPECIAL: Final = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -23,9 +24,12 @@ _SPECIAL: Final = {
 
 
 def render(sheet: Sheet) -> str:
-    """Needs `booktabs`. Best values are bold, second-best underlined."""
+    """Needs `booktabs`, and `graphicx` to shrink what is wider than the page.
+
+    Best values are bold, second-best underlined.
+    """
     lines = [
-        r"% \usepackage{booktabs}",
+        r"% \usepackage{booktabs,graphicx}",
         r"\begin{table*}",
         r"\centering",
         rf"\caption{{{escape(sheet.title)}}}",
@@ -48,13 +52,14 @@ def _block(block: Block) -> list[str]:
     header = " & ".join([FIRST_HEADING, *(_heading(heading) for heading in block.headings)])
     lines = [
         rf"\par\medskip\textbf{{{escape(block.title)}}}{setting}\par\smallskip",
+        rf"\resizebox{{{_WIDTH}}}{{!}}{{%",
         rf"\begin{{tabular}}{{l{columns}}}",
         r"\toprule",
         rf"{header} \\",
         r"\midrule",
         *(_line(block, line, name) for line, name in zip(block.lines, block.names, strict=True)),
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
     ]
     under = [f"{_mark(number)} {escape(note)}" for number, note in enumerate(block.notes, start=1)]
     under += [escape(remark) for remark in block.remarks]

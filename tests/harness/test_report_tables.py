@@ -61,7 +61,7 @@ def test_every_table_of_the_report_in_a_file_of_its_own(report: Run, store: Stor
     code, out, _ = report("paper", "--format", "latex")
     folder = Path(store.root) / "reports" / "paper" / "tables"
     assert code == 0
-    assert (folder / "disca_table7.tex").read_text(encoding="utf-8").startswith("% \\usepackage{booktabs}")
+    assert (folder / "disca_table7.tex").read_text(encoding="utf-8").startswith("% \\usepackage{booktabs,graphicx}")
     assert {line.removeprefix("table: ") for line in out.splitlines()} == {str(path) for path in folder.iterdir()}
 
 

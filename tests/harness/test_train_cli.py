@@ -96,7 +96,7 @@ def test_tracked_rungs_are_drawn(harness, tmp_path, training_store):
     rung = write_rung(tmp_path / "rung")
     assert harness("train", "track", rung, "--store", training_store)[0] == 0
     code, out, _ = harness("train", "curves", rung, "--out", tmp_path / "figures", "--store", training_store)
-    assert (code, out) == (0, f"figure: {tmp_path / 'figures' / 'training_losses.png'}\n")
+    assert (code, out) == (0, f"figure: {tmp_path / 'figures' / 'training_losses.svg'}\n")
 
 
 def test_a_folder_that_holds_no_rung_is_named(harness, tmp_path):

@@ -18,11 +18,13 @@ from harness.records import (
     CellKey,
     CellRecord,
     DecisionRecord,
+    DimensionScoreRecord,
     Flops,
     Latency,
     Memory,
     RowManifest,
     ScoreRecord,
+    ScoringRecord,
     SetScoreRecord,
     Status,
     SuiteManifest,
@@ -78,6 +80,8 @@ class MemorySource:
     set_scored: dict[str, dict[str, SetScoreRecord]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     voted: StudyRecord | None = None
+    vbench_scored: dict[str, dict[str, DimensionScoreRecord]] = field(default_factory=dict)
+    vbench_left_out: ScoringRecord | None = None
 
     def manifest(self, suite: str) -> SuiteManifest:
         """The one suite there is."""
@@ -98,6 +102,14 @@ class MemorySource:
     def set_scores(self, set_ids: Iterable[str]) -> dict[str, dict[str, SetScoreRecord]]:
         """Scores of whole sets of images."""
         return {set_id: self.set_scored[set_id] for set_id in set_ids if set_id in self.set_scored}
+
+    def dimension_scores(self, cell_ids: Iterable[str]) -> dict[str, dict[str, DimensionScoreRecord]]:
+        """VBench's scores, by cell and dimension."""
+        return {cell_id: self.vbench_scored[cell_id] for cell_id in cell_ids if cell_id in self.vbench_scored}
+
+    def scoring(self, suite: str) -> ScoringRecord | None:
+        """What VBench could not score."""
+        return self.vbench_left_out
 
     def study(self, suite: str) -> StudyRecord | None:
         """What people voted."""

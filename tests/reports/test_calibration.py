@@ -36,4 +36,4 @@ def test_the_frame_has_a_line_for_each_value():
 def test_each_method_has_its_figures(method, names, tmp_path):
     written = draw_calibration(SHIPPED / f"{method}.json", tmp_path / "figures")
     assert [path.stem for path in written] == names
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
+    assert all(path.with_suffix(".png").read_bytes().startswith(b"\x89PNG") for path in written)

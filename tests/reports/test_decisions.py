@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.records import DecisionRecord
-from reports.decisions import kind_of, ordered_kinds, step_frame, step_kinds
+from reports.decisions import kind_of, ordered_kinds, step_kinds
 from reports.results import collect
 from tests.reports.synthetic import synthetic
 
@@ -40,7 +40,7 @@ def test_the_frame_has_a_line_per_step_of_each_finished_video() -> None:
     source = synthetic(prompts=2, samples=1)
     source.forget(source.suite.rows[0].cell_ids[0])
     results = collect(source, source.suite)
-    frame = step_frame(results)
+    frame = results.steps
     records = results.frame.records
     assert len(frame) == sum(len({d.step_index for d in record.decisions}) for record in records.values())
     assert set(frame["cell_id"]) == set(records)

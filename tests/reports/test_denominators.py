@@ -39,3 +39,18 @@ def test_timings_come_from_the_commonest_environment() -> None:
     left_out = exclusions(source.suite, cell_frame(source, source.suite))
     assert [exclusion.cell_id for exclusion in left_out] == [original.cell_ids[0]]
     assert "2 threads" in left_out[0].reason
+
+
+def test_a_model_is_not_timed_against_another_ones_original_on_another_machine() -> None:
+    """Each model is timed on one machine alone, and still the two are not compared."""
+    source = synthetic()
+    first, *others = source.suite.rows
+    distilled = tuple(row.model_copy(update={"model_label": "distilled"}) for row in others)
+    source.suite = source.suite.model_copy(update={"rows": (first, *distilled)})
+    assert not exclusions(source.suite, cell_frame(source, source.suite))
+    for cell_id in first.cell_ids:
+        change(source, cell_id, environment={**ENVIRONMENT, "device_name": "Other CPU"})
+    left_out = exclusions(source.suite, cell_frame(source, source.suite))
+    assert [exclusion.cell_id for exclusion in left_out] == list(first.cell_ids)
+    assert "timed on Other CPU" in left_out[0].reason
+    assert "while this table's timings are from Test CPU" in left_out[0].reason

@@ -183,3 +183,15 @@ def test_suite_without_an_original() -> None:
     assert results.estimate("pab", "semantic_score").difference is None
     for measure in ("speedup", "psnr"):
         assert results.estimate("pab", measure).reason == "the suite has no original of this model to compare with"
+
+
+def test_rows_on_students_of_a_model_are_compared_with_its_original() -> None:
+    source = synthetic(prompts=1)
+    rows = source.suite.rows
+    manifest = source.suite.model_copy(
+        update={"rows": (rows[1], *rows[2:], rows[0].model_copy(update={"model_label": "teacher"}))}
+    )
+    results = collect(source, manifest)
+    assert {model: len(found) for model, found in results.models().items()} == {"shapes": 6, "teacher": 1}
+    assert list(results.compared()) == ["teacher"]
+    assert [row.row for row in results.compared()["teacher"]] == [row.row for row in rows]

@@ -69,6 +69,6 @@ def test_smoothing_is_a_mean_over_a_fiftieth():
 
 
 def test_only_what_there_is_is_drawn(tmp_path):
-    assert [path.name for path in draw_trainings(frame(cfg=STUDENT), tmp_path)] == ["training_losses.png"]
+    assert [path.name for path in draw_trainings(frame(cfg=STUDENT), tmp_path)] == ["training_losses.svg"]
     drawn = draw_trainings(frame(cfg=STUDENT, gan=GAN), tmp_path)
-    assert [path.name for path in drawn] == ["adversarial_losses.png", "training_losses.png"]
+    assert [path.name for path in drawn] == ["adversarial_losses.svg", "training_losses.svg"]

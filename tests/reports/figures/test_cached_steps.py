@@ -24,7 +24,7 @@ def test_draws_one_figure_for_a_model(tmp_path: Path) -> None:
     """And is named after itself."""
     source = synthetic(prompts=2, samples=1)
     (drawn,) = draw(collect(source, source.suite), source, tmp_path)
-    assert drawn.path == tmp_path / "cached_steps.png"
+    assert drawn.path == tmp_path / "cached_steps.svg"
     assert drawn.path.stat().st_size > 1000
 
 

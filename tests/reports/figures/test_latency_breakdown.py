@@ -40,4 +40,4 @@ def test_draws_one_figure_for_a_model(tmp_path: Path) -> None:
     """And is named after itself."""
     source = synthetic(prompts=2, samples=1)
     (drawn,) = draw(collect(source, source.suite), source, tmp_path)
-    assert drawn.path == tmp_path / "latency_breakdown.png"
+    assert drawn.path == tmp_path / "latency_breakdown.svg"

@@ -13,7 +13,7 @@ def test_the_caption_says_what_was_measured(tmp_path: Path) -> None:
     """A resident set is not an allocator's peak."""
     source = synthetic(prompts=2, samples=1)
     (drawn,) = draw(collect(source, source.suite), source, tmp_path)
-    assert drawn.path == tmp_path / "peak_memory.png"
+    assert drawn.path == tmp_path / "peak_memory.svg"
     assert "weights not included" in drawn.caption
 
 

@@ -22,10 +22,15 @@ def test_discovered_by_file_name_in_order() -> None:
     """Helpers are passed over."""
     assert list(discover()) == [
         "quality_latency",
+        "quality_flops",
+        "iso_latency",
+        "hyper_parameters",
+        "theoretical_speedup",
         "semantic_dimensions",
         "frames",
         "cached_steps",
         "latency_breakdown",
         "peak_memory",
+        "scaling",
         "user_study",
     ]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,7 @@ from reports.sheet import Block, Cell, Heading, Line, Sheet
 from reports.tables import disca_table2, disca_table7, efficiency
 from tests.reports.formats.test_markdown_format import FULL, sheet
 from tests.reports.paper_suite import paper_suite
+from tests.reports.regenerate import GOLDEN
 
 
 def test_everything_a_table_can_have() -> None:
@@ -48,3 +52,18 @@ def test_whole_tables_are_well_formed(table: object) -> None:
         assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(tabular[0]) - 1}
         assert [rule for rule in re.findall(r"\\(\w+rule)", tabular[1])] == ["toprule", "midrule", "bottomrule"]
     assert text.isascii() or set(re.findall(r"[^\x00-\x7f]", text)) == set()
+
+
+@pytest.mark.skipif(
+    shutil.which("pdflatex") is None, reason="pdflatex is not installed: apt install texlive-latex-base"
+)
+def test_latex_takes_it_and_no_table_is_wider_than_the_page(tmp_path: Path) -> None:
+    table = (GOLDEN / "disca_table7.tex").read_text(encoding="utf-8")
+    needs = re.findall(r"^% (\\usepackage\{.*\})$", table, re.MULTILINE)
+    document = ["\\documentclass{article}", *needs, "\\begin{document}", table, "\\end{document}"]
+    (tmp_path / "table.tex").write_text("\n".join(document), encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stdout
+    assert (tmp_path / "table.pdf").is_file()
+    assert "Overfull" not in ran.stdout
