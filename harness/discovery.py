@@ -131,14 +131,15 @@ def code_hash(method: str, family: str, *beside: str) -> str:
 
     It covers the syntax trees of the method's file, the family's file, the modules of `methods` named `beside`, and all
     that they import from there, without docstrings: a changed comment changes nothing, a changed constant makes other
-    cells.
+    cells. Of the code outside of `methods` only its declared `GENERATION` counts, from the second on.
     """
-    from harness.records import canonical_hash  # here, since asking for names is to be quick
+    from harness.records import GENERATION, canonical_hash  # here, since asking for names is to be quick
 
     reached: dict[str, Path] = {}
     for module in (f"{METHODS}.{method}", f"{FAMILIES}.{family}", *beside):
         _reach(module, reached)
-    return canonical_hash({name: _code_of(path) for name, path in reached.items()})
+    declared = {} if GENERATION == 1 else {"generation": GENERATION}
+    return canonical_hash({name: _code_of(path) for name, path in reached.items()} | declared)
 
 
 def _reach(module: str, reached: dict[str, Path]) -> None:

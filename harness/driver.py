@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from harness.errors import HarnessError, StoreError
+from harness.durations import Measured
+from harness.errors import HarnessError, StoreError, StoreFullError
 from harness.events import EventKind, FleetEvent, FleetSummary, RowTotals
-from harness.pool import Broken, Lost, Pool, Raised, Ready, Report, Returned
+from harness.pool import Broken, Full, Lost, Pool, Raised, Ready, Report, Returned
 from harness.records import CellRecord, Status
 from harness.schedule import CellState, RetryPolicy, Scheduler
-from harness.store import Store
+from harness.store import Store, lossless_path
+from harness.suspicion import FAILURES_IN_A_ROW, Suspicion, Verdict
 from harness.task import CellTask, ModelSpec
 
 LOGGER = logging.getLogger(__name__)
-
-FAILURES_IN_A_ROW = 3
-"""So many cells failed one after the other on one worker speak against the worker, which is then replaced."""
 
 BROKEN_STARTS = 3
 """So many workers in a row that could not be built: one place fewer, or, with no other worker alive, the end."""
@@ -62,11 +61,16 @@ class Driver:
         policy: RetryPolicy,
         cell_timeout_s: float | None,
         clock: Callable[[], float] = time.monotonic,
+        measured: Mapping[str, Measured] | None = None,
     ) -> None:
-        """Plan the run; `clock` gives forward-going seconds, for backoff and timeouts."""
+        """Plan the run; `clock` gives forward-going seconds, for backoff and timeouts.
+
+        `measured` is what cells took before, by row key.
+        """
         self._tasks = {task.cell_id: task for task in tasks}
-        self._scheduler = Scheduler(self._tasks.values(), done, policy)
+        self._scheduler = Scheduler(self._tasks.values(), done, policy, measured)
         self._already_done = self._scheduler.counts.done
+        self._mixed = len({task.model.resources for task in self._tasks.values()}) > 1
         self._store = store
         self._listener = on_event
         self._timeout_s = float("inf") if cell_timeout_s is None else cell_timeout_s
@@ -76,7 +80,10 @@ class Driver:
         self._idle: set[str] = set()
         self._flights: dict[str, _Flight] = {}
         self._loaded: dict[str, ModelSpec] = {}
-        self._streaks: dict[str, int] = {}
+        self._devices: dict[str, str] = {}
+        self._retired: set[str] = set()
+        self._suspicion = Suspicion()
+        self._full: str | None = None
         self._born = self._attempts = self._replaced = self._broken = 0
         self._stopping = self._announced = self._hungry = False
 
@@ -85,6 +92,21 @@ class Driver:
         """Cells neither done nor given up."""
         counts = self._scheduler.counts
         return len(self._tasks) - counts.done - counts.failed
+
+    def of_use(self, workers: int) -> int:
+        """How many of these workers there are cells for.
+
+        All, where models need different resources: their number does not say which of them can make what is left.
+        """
+        return workers if self._mixed else min(workers, self.cells_left)
+
+    def work_left(self) -> dict[ModelSpec, float]:
+        """Expected cost of the cells that are not done, by model."""
+        left: dict[ModelSpec, float] = {}
+        for task in self._tasks.values():
+            if self._scheduler.state(task.cell_id) is not CellState.DONE:
+                left[task.model] = left.get(task.model, 0.0) + task.expected_cost
+        return left
 
     def request_stop(self) -> None:
         """Give out no more cells; the run ends when those in flight have. Safe in a signal handler."""
@@ -105,6 +127,8 @@ class Driver:
     def run(self, pool: Pool, workers: int) -> FleetSummary:
         """Make all cells. FleetError if no worker can be built, StoreError if the store cannot be written or shared.
 
+        A full store ends it as a stop does, with a StoreFullError once nothing is in flight any more.
+
         KeyboardInterrupt ends it at once, as if interrupted: cells in flight are dropped, finished ones are kept.
         """
         began = self._clock()
@@ -124,8 +148,11 @@ class Driver:
         except KeyboardInterrupt:
             self._stopping = True
         finally:
-            for worker in [*self._starting, *self._places]:
+            for worker in [*self._starting, *self._places, *self._retired]:
                 pool.kill(worker)
+        if self._full is not None and not self._scheduler.finished:
+            left = f"{self.cells_left} of {len(self._tasks)} cells are left"
+            raise StoreFullError(f"{self._full}; {left}, nothing is lost: make room and run again")
         return self.summary(self._clock() - began)
 
     def summary(self, elapsed_s: float) -> FleetSummary:
@@ -147,9 +174,9 @@ class Driver:
         """Start workers up to the number wanted; returns that number, less where none can be built."""
         alive = len(self._starting) + len(self._places)
         if self._broken >= BROKEN_STARTS and alive:
-            self._broken, workers = 0, alive
+            self._broken, workers = 0, alive + len(self._retired)
             LOGGER.warning("workers cannot be started; going on with %d", alive)
-        for _ in range(min(workers, self.cells_left) - alive):
+        for _ in range(self.of_use(workers - len(self._retired)) - alive):
             self._born += 1
             worker = f"worker-{self._born}"
             self._starting.add(worker)
@@ -175,7 +202,10 @@ class Driver:
         """Notice what would otherwise be silence without end."""
         if not self._flights and not self._starting and self._idle and self._scheduler.next_due() is None:
             if not self._scheduler.finished:
-                raise FleetError(f"{self.cells_left} cells wait for references that wait for them; mend the plan")
+                raise FleetError(
+                    f"{self.cells_left} cells wait for references that wait for them, or for workers with resources "
+                    "that none has; mend the plan, or run again where there are such machines"
+                )
         elif not self._places and not self._hungry and self._clock() - began > _HUNGRY_S:
             self._hungry = True
             LOGGER.warning("no worker has started within %g s; the cluster may have no room for one", _HUNGRY_S)
@@ -187,9 +217,12 @@ class Driver:
 
     def _handle(self, report: Report, pool: Pool) -> None:
         match report:
-            case Ready(worker, place):
+            case Ready(worker, place, device, offers):
                 self._starting.discard(worker)
+                if offers is not None:
+                    self._scheduler.joined(worker, offers)
                 self._places[worker] = place
+                self._devices[worker] = device or place
                 self._idle.add(worker)
                 self._broken = 0
                 self._emit(FleetEvent(EventKind.WORKER_STARTED, time.time(), worker=self._name(worker)))
@@ -207,12 +240,17 @@ class Driver:
                     self._succeed(flight, worker, record, pool)
                 else:
                     self._fail(flight, worker, record)
-                    self._strike(worker, pool)
+                    self._strike(worker, flight.task.row, pool)
             case Raised(worker, reason):
                 flight = self._flights.pop(worker)
                 self._idle.add(worker)
                 self._fail(flight, worker, self._record(flight, worker, Status.FAILED, reason))
-                self._strike(worker, pool)
+                self._strike(worker, flight.task.row, pool)
+            case Full(worker, reason):
+                self._flights.pop(worker)
+                self._idle.add(worker)
+                self._scheduler.worker_lost(worker, self._clock(), charge=False)
+                self._stop_full(reason)
             case Lost(worker, reason, status, charge):
                 self._lose(worker, f"{self._name(worker)} was lost: {reason}", status, charge, pool)
 
@@ -225,32 +263,61 @@ class Driver:
             if self._scheduler.counts.done == self._already_done:
                 raise StoreError(reason)
             self._fail(flight, worker, self._record(flight, worker, Status.FAILED, reason))
-            self._strike(worker, pool)
+            self._strike(worker, flight.task.row, pool)
             return
-        self._streaks[worker] = 0
-        self._scheduler.succeeded(record.cell_id)
+        self._suspicion.succeeded(worker, self._devices[worker], flight.task.row)
+        self._close(flight.task, record.finished_at - record.started_at)
         self._emit_cell(EventKind.SUCCEEDED, flight.task, worker, record)
 
     def _adopt(self, task: CellTask, worker: str) -> bool:
         """Take a cell in flight as done if its sidecar and all its scores are there."""
         record = self._store.cells([task.cell_id]).get(task.cell_id)
-        if record is None or not self._store.scores([task.cell_id]).get(task.cell_id, {}).keys() >= set(task.metrics):
+        if record is None:
             return False
-        self._scheduler.succeeded(task.cell_id)
+        scores = self._store.scores([task.cell_id]).get(task.cell_id, {})
+        if not {name for name in scores if scores[name].holds_for(record, task.reference_cell_id)} >= set(task.metrics):
+            return False
+        self._close(task, None)
         self._emit_cell(EventKind.SUCCEEDED, task, worker, record)
         return True
 
+    def _close(self, task: CellTask, seconds: float | None) -> None:
+        """Count a cell as done, and let go of its reference's lossless frames if it was the last compared with it."""
+        reference = self._scheduler.succeeded(task.cell_id, seconds)
+        if reference is not None and task.drop_reference:
+            self._store.remove(lossless_path(reference))
+
     def _fail(self, flight: _Flight, worker: str, record: CellRecord) -> None:
-        self._store.write_failure(record)
+        self._keep_failure(record)
         again = self._scheduler.failed(record.cell_id, record.status in _WORTH_RETRYING, self._clock())
         self._emit_failure(again, flight.task, worker, record)
 
-    def _strike(self, worker: str, pool: Pool) -> None:
-        """Count a failed cell against its worker, and replace the worker at the third in a row."""
-        self._streaks[worker] = self._streaks.get(worker, 0) + 1
-        if self._streaks[worker] >= FAILURES_IN_A_ROW:
-            message = f"{self._name(worker)} failed {FAILURES_IN_A_ROW} cells in a row and is replaced"
-            self._lose(worker, message, Status.FAILED, False, pool)
+    def _keep_failure(self, record: CellRecord) -> None:
+        """Write down why a cell failed, if there is room for that."""
+        try:
+            self._store.write_failure(record)
+        except StoreFullError as error:
+            self._stop_full(str(error))
+
+    def _stop_full(self, reason: str) -> None:
+        """There is no room for results: finish what is in flight, since some of it may fit, and end."""
+        self._full = self._full or reason
+        self._stopping = True
+
+    def _strike(self, worker: str, row: str, pool: Pool) -> None:
+        """Hold a failed cell against its worker, and part with the worker where that was one too many."""
+        verdict = self._suspicion.failed(worker, self._devices[worker], row)
+        if verdict is Verdict.KEEP:
+            return
+        message = f"{self._name(worker)} failed {FAILURES_IN_A_ROW} cells in a row and is replaced"
+        if verdict is Verdict.RETIRE and len(self._places) > 1:
+            # Held, not ended: Ray would put the next worker on the device that just became free.
+            message = (
+                f"{self._name(worker)} failed {FAILURES_IN_A_ROW} cells in a row, as the worker before it did, while "
+                "others make such cells: its place is taken out of this run"
+            )
+            self._retired.add(worker)
+        self._lose(worker, message, Status.FAILED, False, pool)
 
     def _expire(self, pool: Pool) -> None:
         now = self._clock()
@@ -260,8 +327,11 @@ class Driver:
 
     def _lose(self, worker: str, message: str, status: Status, charge: bool, pool: Pool) -> None:
         """Part with a worker, alive or dead, and with the cell in flight on it."""
-        pool.kill(worker)
+        if worker not in self._retired:
+            pool.kill(worker)
         self._replaced += 1
+        self._starting.discard(worker)
+        self._suspicion.gone(worker)
         LOGGER.warning("%s", message)
         self._emit(FleetEvent(EventKind.WORKER_LOST, time.time(), worker=self._name(worker), message=message))
         flight = self._flights.pop(worker, None)
@@ -269,17 +339,18 @@ class Driver:
             self._scheduler.worker_lost(worker, self._clock(), charge)
         else:
             record = self._record(flight, worker, status, message)
-            self._store.write_failure(record)
+            self._keep_failure(record)
             again = self._scheduler.worker_lost(worker, self._clock(), charge)
             self._emit_failure(again, flight.task, worker, record)
         self._idle.discard(worker)
-        for known in (self._places, self._loaded, self._streaks):
+        for known in (self._places, self._devices, self._loaded):
             known.pop(worker, None)
 
     def _announce_stop(self) -> None:
         if not self._announced:
             self._announced = True
-            message = f"stopping: {len(self._flights)} cells in flight are finished first; interrupt again to drop them"
+            why = "stopping" if self._full is None else f"stopping, the store is full ({self._full})"
+            message = f"{why}: {len(self._flights)} cells in flight are finished first; interrupt again to drop them"
             self._emit(FleetEvent(EventKind.INTERRUPTED, time.time(), message=message))
 
     def _record(self, flight: _Flight, worker: str, status: Status, reason: str) -> CellRecord:

@@ -27,6 +27,10 @@ class StoreError(HarnessError):
     """A record or video cannot be read or written."""
 
 
+class StoreFullError(StoreError):
+    """There is no room left where results go: no cell is to blame, and none would fare better."""
+
+
 class InvalidVideoError(HarnessError):
     """Generation ended, but what came out is not a video (NaN, wrong shape)."""
 

@@ -9,28 +9,32 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness.durations import Measured
 from harness.errors import StoreError
-from harness.records import CellRecord, SuiteManifest
+from harness.local_disk import is_own_disk
+from harness.records import CellRecord, SuiteManifest, canonical_hash
 from harness.store import Store
+from harness.vbench.package import cache_folder
 
 LOGGER = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 """Of the tables below; a file of another version is made anew."""
 
 _TABLES = """
 CREATE TABLE cells (
     cell_id TEXT PRIMARY KEY, status TEXT NOT NULL, stamp TEXT NOT NULL, suite TEXT NOT NULL, row_key TEXT NOT NULL,
-    attempt INTEGER NOT NULL, reason TEXT, worker TEXT, started_at REAL NOT NULL, finished_at REAL NOT NULL
+    attempt INTEGER NOT NULL, reason TEXT, worker TEXT, started_at REAL NOT NULL, finished_at REAL NOT NULL,
+    video TEXT, video_bytes INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE scores (
-    cell_id TEXT, metric TEXT, status TEXT NOT NULL, stamp TEXT NOT NULL, PRIMARY KEY (cell_id, metric)
+    cell_id TEXT, metric TEXT, status TEXT NOT NULL, stamp TEXT NOT NULL, reference TEXT, PRIMARY KEY (cell_id, metric)
 ) WITHOUT ROWID;
 CREATE TABLE attempts (
     cell_id TEXT, attempt INTEGER, started_at REAL, finished_at REAL NOT NULL, status TEXT NOT NULL, reason TEXT,
@@ -38,26 +42,19 @@ CREATE TABLE attempts (
 ) WITHOUT ROWID;
 """
 
-_NETWORK_DISKS = (
-    "nfs",
-    "lustre",
-    "cifs",
-    "smb",
-    "gpfs",
-    "beegfs",
-    "ceph",
-    "afs",
-    "9p",
-    "fuse",
-    "glusterfs",
-    "virtiofs",
-)
-"""Beginnings of file system types on which SQLite's write-ahead log, shared memory between processes, is unsafe."""
+LEDGER_FILE = "ledger.sqlite"
 
 _BATCH = 2_000
 """Sidecars read, and then written in one transaction."""
 
 _T = TypeVar("_T")
+
+
+def ledger_path(store: Store) -> Path:
+    """Where the index of a store lies: in its folder, or, where that is not on a disk, in this user's cache."""
+    if "://" not in store.root:
+        return Path(store.root) / LEDGER_FILE
+    return cache_folder() / "ledgers" / f"{canonical_hash(store.root)}.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +150,25 @@ class Ledger:
             cells &= {str(cell_id) for (cell_id,) in rows}
         return cells
 
+    def measured(self) -> dict[str, Measured]:
+        """What finished cells took, loading and scoring included, by row key, as of the last `sync`."""
+        query = "SELECT row_key, count(*), sum(finished_at - started_at) FROM cells WHERE status = 'ok'"
+        return {row: Measured(cells, seconds) for row, cells, seconds in self._rows(f"{query} GROUP BY row_key")}
+
+    def compared_with_others(self, references: Mapping[str, str | None]) -> set[str]:
+        """Those of the cells that were scored against another original than is given for them here."""
+        rows = self._rows("SELECT cell_id, reference FROM scores WHERE reference NOT NULL")
+        return {cell_id for cell_id, reference in rows if references.get(cell_id, reference) != reference}
+
+    def cut_videos(self, store: Store) -> set[str]:
+        """Finished cells whose video is not as long as when it was written, as of the last `sync`.
+
+        A video that is gone is no such case: a store may be kept without its videos.
+        """
+        sizes = store.video_bytes()
+        rows = self._rows("SELECT cell_id, video, video_bytes FROM cells WHERE status = 'ok' AND video_bytes NOT NULL")
+        return {cell_id for cell_id, video, written in rows if sizes.get(video, written) != written}
+
     def counts(self, manifest: SuiteManifest) -> tuple[RowCounts, ...]:
         """How far each row of a suite is, in the suite's order, as of the last `sync`."""
         states = dict(self._rows("SELECT cell_id, status FROM cells"))
@@ -174,8 +190,8 @@ class Ledger:
             records = store.score_records(batch)
             with self._transaction():
                 self._connection.executemany(
-                    "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)",
-                    [(*key, record.status, stamps[key]) for key, record in records.items()],
+                    "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?)",
+                    [(*key, record.status, stamps[key], record.reference_cell_id) for key, record in records.items()],
                 )
 
     def _insert_cells(self, records: Iterable[CellRecord], stamps: dict[str, str]) -> None:
@@ -191,15 +207,18 @@ class Ledger:
                 record.worker,
                 record.started_at,
                 record.finished_at,
+                record.video,
+                record.video_bytes,
             )
             for record in records
         ]
         # A failure reported late never hides a finished cell.
         self._connection.executemany(
-            "INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (cell_id) DO UPDATE SET "
+            "INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (cell_id) DO UPDATE SET "
             "status = excluded.status, stamp = excluded.stamp, suite = excluded.suite, row_key = excluded.row_key, "
             "attempt = excluded.attempt, reason = excluded.reason, worker = excluded.worker, "
-            "started_at = excluded.started_at, finished_at = excluded.finished_at WHERE cells.status != 'ok'",
+            "started_at = excluded.started_at, finished_at = excluded.finished_at, video = excluded.video, "
+            "video_bytes = excluded.video_bytes WHERE cells.status != 'ok'",
             rows,
         )
 
@@ -250,7 +269,7 @@ class Ledger:
                 connection.close()
                 self._set_aside(f"its version is {version}, this harness writes {_VERSION}")
                 return self._open()
-            local = _on_local_disk(self._path)
+            local = is_own_disk(self._path)
             connection.execute(f"PRAGMA journal_mode = {'WAL' if local else 'DELETE'}")
             connection.execute("PRAGMA synchronous = NORMAL")
             if not tables:
@@ -284,14 +303,3 @@ def _count(
 def _batches(items: list[_T]) -> Iterator[list[_T]]:
     for start in range(0, len(items), _BATCH):
         yield items[start : start + _BATCH]
-
-
-def _on_local_disk(path: Path) -> bool:
-    """Whether the file's disk is this machine's own; where the system does not tell, it is assumed not to be."""
-    try:
-        mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    except OSError:
-        return False
-    folder = str(path.resolve().parent)
-    inside = [(len(point), kind) for point, kind in mounts if f"{folder}/".startswith(f"{point.rstrip('/')}/")]
-    return bool(inside) and not max(inside)[1].startswith(_NETWORK_DISKS)

@@ -6,15 +6,22 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.records import CellRecord, Status
+from harness.resources import Resources
 from harness.task import CellTask
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A worker was built and may be given cells; `place` says where it lives, for people."""
+    """A worker was built and may be given cells; `place` says where it lives, for people.
+
+    `device` is the same for whatever process holds the same device; empty: `place` says it all.
+    `offers` is what it was given; None: enough for every cell.
+    """
 
     worker: str
     place: str
+    device: str = ""
+    offers: Resources | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,14 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True)
+class Full:
+    """A worker could not store its cell, since there is no room; neither of them is to blame."""
+
+    worker: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """A worker is gone. `charge`: its cell may be the cause, so the attempt counts."""
 
@@ -51,7 +66,7 @@ class Lost:
     charge: bool = True
 
 
-Report = Ready | Broken | Returned | Raised | Lost
+Report = Ready | Broken | Returned | Raised | Full | Lost
 
 
 class Pool(Protocol):
@@ -61,7 +76,7 @@ class Pool(Protocol):
         """Begin to build a worker of this name; Ready or Broken will be reported."""
 
     def submit(self, worker: str, task: CellTask, attempt: int) -> None:
-        """Give a ready worker its next cell; Returned, Raised or Lost will be reported."""
+        """Give a ready worker its next cell; Returned, Raised, Full or Lost will be reported."""
 
     def kill(self, worker: str) -> None:
         """End a worker at once; nothing more will be reported about it."""

@@ -9,11 +9,17 @@ import hashlib
 import json
 from collections.abc import Iterable
 from enum import StrEnum
+from itertools import repeat
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of all records on disk; see `harness.sidecar`."""
+
+GENERATION = 1
+"""Of the code outside of `methods` that decides what a cell holds: loading, calling and measuring a pipeline. A change
+there that changes a number raises this, which gives all cells other ids; `tests/harness/test_code_versions.py` asks."""
 
 TINY_PREFIX = "tiny:"
 """Begins the model id of a tiny random stand-in (`harness run --tiny`); the id of the model it stands for follows."""
@@ -140,6 +146,8 @@ class CellRecord(Record):
     video: str | None = None
     """Path of the mp4 below the store's root."""
     video_sha256: str | None = None
+    video_bytes: int | None = None
+    """Size of the mp4; None in records of schema 1."""
     frames_sha256: str | None = None
     """Of the uint8 frames before encoding."""
     lossless: str | None = None
@@ -161,7 +169,13 @@ class ScoreRecord(Record):
     values: dict[str, float | None] = {}
     """None where a value does not apply to this prompt: it is left out of means and counted as such."""
     frames_sha256: str | None = None
+    reference_cell_id: str | None = None
+    """The original's cell it was compared with; None where it was compared with none, and in records of schema 1."""
     scored_at: float
+
+    def holds_for(self, cell: CellRecord, reference_cell_id: str | None) -> bool:
+        """Whether it is about the frames of this record, compared with this original: a suite may get another."""
+        return self.frames_sha256 == cell.frames_sha256 and self.reference_cell_id in {None, reference_cell_id}
 
 
 class SetScoreRecord(Record):
@@ -181,6 +195,35 @@ class SetScoreRecord(Record):
     reference: str | None = None
     """File name and content hash of what the set was compared with."""
     scored_at: float
+
+
+class DimensionScoreRecord(Record):
+    """VBench's answer about one video in one dimension."""
+
+    schema_version: int = SCHEMA_VERSION
+    cell_id: str
+    dimension: str
+    status: Literal["ok", "undetected", "failed"]
+    """Undetected: there is nothing in the video that the dimension could judge."""
+    reason: str | None = None
+    value: float | None = None
+    """On VBench's own scale: imaging quality 0 to 100, all else 0 to 1."""
+    frame_values: tuple[float, ...] = ()
+    """Per frame or pair of neighbours, where the dimension is made of those."""
+    video_sha256: str | None = None
+    """Of the file that was decoded."""
+    scorer: dict[str, str] = {}
+    """Versions of the packages that scored it."""
+    scored_at: float
+
+
+class ScoringRecord(Record):
+    """What the last scoring of a suite with VBench had to leave out."""
+
+    schema_version: int = SCHEMA_VERSION
+    suite: str
+    unavailable: dict[str, str]
+    """By dimension, what is missing."""
 
 
 def set_id_of(cell_ids: Iterable[str]) -> str:
@@ -232,12 +275,20 @@ class SuiteManifest(Record):
     metrics: tuple[str, ...]
     set_metrics: tuple[str, ...] = ()
     """Metrics of each row's images as a set."""
+    vbench_dimensions: tuple[str, ...] = ()
+    """What VBench scores the videos for."""
     rows: tuple[RowManifest, ...]
     planned: tuple[StatedRowManifest, ...] = ()
 
     def samples_of(self, prompt_index: int) -> int:
         """How many videos there are of a prompt in each row."""
         return self.prompt_samples[prompt_index] if self.prompt_samples else self.samples
+
+    def asked_dimensions(self, prompt_index: int) -> tuple[str, ...]:
+        """What VBench scores a prompt's videos for: of its own prompts what they are for, of others everything."""
+        if not self.prompt_dimensions:
+            return self.vbench_dimensions
+        return tuple(name for name in self.vbench_dimensions if name in self.prompt_dimensions[prompt_index])
 
     def places(self) -> list[tuple[int, int]]:
         """Prompt and sample of each cell of a row, in the order of its `cell_ids`."""
@@ -246,6 +297,15 @@ class SuiteManifest(Record):
             for prompt_index in range(len(self.prompts))
             for sample_index in range(self.samples_of(prompt_index))
         ]
+
+    def references(self) -> dict[str, str | None]:
+        """Of every cell the original's that it is compared with; None for an original, and where there is none."""
+        ids = {row.row: row.cell_ids for row in self.rows}
+        return {
+            cell_id: reference
+            for row in self.rows
+            for cell_id, reference in zip(row.cell_ids, ids.get(row.baseline or "") or repeat(None), strict=False)
+        }
 
     def first_cells(self) -> list[int]:
         """Where in a row's `cell_ids` each prompt's samples begin."""

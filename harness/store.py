@@ -10,13 +10,15 @@ step, so whatever dies midway leaves the cell undone and nothing else behind. Al
     lossless/<id[:2]>/<id>.mkv          frames bit for bit, until their dependents are scored
     videos/<row folder>/<prompt>-<index>.mp4
     suites/<suite>.json                 SuiteManifest
+    progress/<suite>.json               RunProgress, what the driver of its run said last
+    vbench/<id[:2]>/<id>.<dimension>.json  DimensionScoreRecord
+    scorings/<suite>.json               ScoringRecord
     studies/<suite>.json                StudyRecord
     corrupt/, tmp/                      damaged sidecars moved aside; files not yet committed
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterable
@@ -24,11 +26,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from harness.errors import StoreError, nearest
 from harness.files import Files
-from harness.records import SCHEMA_VERSION, CellRecord, Record, ScoreRecord, SetScoreRecord, Status, SuiteManifest
+from harness.records import (
+    SCHEMA_VERSION,
+    CellRecord,
+    DimensionScoreRecord,
+    Record,
+    ScoreRecord,
+    ScoringRecord,
+    SetScoreRecord,
+    Status,
+    SuiteManifest,
+)
+from harness.sidecar import DamagedError, NewerSchemaError, dump, load
 from harness.study.record import StudyRecord
 
 LOGGER = logging.getLogger(__name__)
@@ -36,7 +47,15 @@ LOGGER = logging.getLogger(__name__)
 _READERS = 32
 """Concurrent requests to a remote store; a local one is read in line."""
 
+_WRITING_S = 0.2
+"""Pause before a record that is cut short is read again."""
+
 _R = TypeVar("_R", bound=Record)
+
+
+def lossless_path(cell_id: str) -> str:
+    """Where the lossless copy of a cell lies below the store's root."""
+    return f"lossless/{cell_id[:2]}/{cell_id}.mkv"
 
 
 class Store(Files):
@@ -55,7 +74,7 @@ class Store(Files):
 
     def write_manifest(self, manifest: SuiteManifest) -> None:
         """Write or replace the plan of a suite."""
-        self.replace(f"suites/{manifest.suite}.json", _dump(manifest))
+        self.replace(f"suites/{manifest.suite}.json", dump(manifest))
 
     # Cells
 
@@ -80,12 +99,32 @@ class Store(Files):
         if record.status is not Status.OK:
             raise StoreError(f"cell {record.cell_id} has status {record.status.value!r}; use write_failure for it")
         path = _shard("cells", record.cell_id)
-        won = self.create(path, _dump(record))
+        won = self.create(path, dump(record))
         if not won and self._read_record(path, CellRecord) is None:
             # What stood there was damaged and is now moved aside.
-            won = self.create(path, _dump(record))
+            won = self.create(path, dump(record))
         self.remove(_shard("failures", record.cell_id))
         return won
+
+    def withdraw_cell(self, record: CellRecord, why: str) -> None:
+        """Take a finished cell back, with its scores: the record is moved aside, and the cell is to be made again."""
+        # The record last: until it is gone, whoever is killed here leaves a cell that will be taken back again.
+        self.forget_scores(record.cell_id)
+        self._move_aside(_shard("cells", record.cell_id), why)
+
+    def forget_scores(self, cell_id: str) -> None:
+        """Remove all scores of a cell: they are about frames that will not come again."""
+        for kind in ("scores", "vbench"):
+            for path in self._named(kind, [cell_id]):
+                self.remove(path)
+
+    def lossless_ids(self) -> set[str]:
+        """Cells whose lossless copy is there, from folder listings alone."""
+        return {path.rpartition("/")[2].removesuffix(".mkv") for path in self.listing("lossless")}
+
+    def video_bytes(self) -> dict[str, int]:
+        """Size of every video by its path, from listings alone."""
+        return {path: size for path, (size, _) in self.listing("videos").items()}
 
     # Failures
 
@@ -103,7 +142,7 @@ class Store(Files):
         if record.status is Status.OK:
             raise StoreError(f"cell {record.cell_id} has status 'ok'; use write_cell for it")
         if not self.has_cell(record.cell_id):
-            self.replace(_shard("failures", record.cell_id), _dump(record))
+            self.replace(_shard("failures", record.cell_id), dump(record))
 
     # Scores
 
@@ -117,15 +156,8 @@ class Store(Files):
 
     def scores(self, cell_ids: Iterable[str]) -> dict[str, dict[str, ScoreRecord]]:
         """Score records by cell and metric; a cell without any is left out."""
-        wanted = set(cell_ids)
         found: dict[str, dict[str, ScoreRecord]] = {}
-        paths = [
-            f"scores/{prefix}/{name}"
-            for prefix in sorted({cell_id[:2] for cell_id in wanted})
-            for name in self.names(f"scores/{prefix}")
-            if name.endswith(".json") and name.partition(".")[0] in wanted
-        ]
-        for record in self._read_many(paths, ScoreRecord).values():
+        for record in self._read_many(self._named("scores", cell_ids), ScoreRecord).values():
             found.setdefault(record.cell_id, {})[record.metric] = record
         return found
 
@@ -136,27 +168,41 @@ class Store(Files):
 
     def write_score(self, record: ScoreRecord) -> None:
         """Write or replace one metric of one cell."""
-        self.replace(_shard("scores", f"{record.cell_id}.{record.metric}"), _dump(record))
+        self.replace(_shard("scores", f"{record.cell_id}.{record.metric}"), dump(record))
 
     # Scores of sets
 
     def set_scores(self, set_ids: Iterable[str]) -> dict[str, dict[str, SetScoreRecord]]:
         """Scores of sets of images, by set and metric; a set without any is left out."""
-        wanted = set(set_ids)
-        paths = [
-            f"set_scores/{prefix}/{name}"
-            for prefix in sorted({set_id[:2] for set_id in wanted})
-            for name in self.names(f"set_scores/{prefix}")
-            if name.endswith(".json") and name.partition(".")[0] in wanted
-        ]
         found: dict[str, dict[str, SetScoreRecord]] = {}
-        for record in self._read_many(paths, SetScoreRecord).values():
+        for record in self._read_many(self._named("set_scores", set_ids), SetScoreRecord).values():
             found.setdefault(record.set_id, {})[record.metric] = record
         return found
 
     def write_set_score(self, record: SetScoreRecord) -> None:
         """Write or replace one metric of one set."""
-        self.replace(_shard("set_scores", f"{record.set_id}.{record.metric}"), _dump(record))
+        self.replace(_shard("set_scores", f"{record.set_id}.{record.metric}"), dump(record))
+
+    # VBench
+
+    def dimension_scores(self, cell_ids: Iterable[str]) -> dict[str, dict[str, DimensionScoreRecord]]:
+        """VBench's scores by cell and dimension; a cell without any is left out."""
+        found: dict[str, dict[str, DimensionScoreRecord]] = {}
+        for record in self._read_many(self._named("vbench", cell_ids), DimensionScoreRecord).values():
+            found.setdefault(record.cell_id, {})[record.dimension] = record
+        return found
+
+    def write_dimension_score(self, record: DimensionScoreRecord) -> None:
+        """Write or replace one dimension of one cell."""
+        self.replace(_shard("vbench", f"{record.cell_id}.{record.dimension}"), dump(record))
+
+    def scoring(self, suite: str) -> ScoringRecord | None:
+        """What the last scoring of a suite with VBench left out; None where there was none."""
+        return self._read_record(f"scorings/{suite}.json", ScoringRecord)
+
+    def write_scoring(self, record: ScoringRecord) -> None:
+        """Write or replace what a scoring left out."""
+        self.replace(f"scorings/{record.suite}.json", dump(record))
 
     # Studies
 
@@ -166,7 +212,17 @@ class Store(Files):
 
     def write_study(self, record: StudyRecord) -> None:
         """Write or replace the votes on a suite."""
-        self.replace(f"studies/{record.suite}.json", _dump(record))
+        self.replace(f"studies/{record.suite}.json", dump(record))
+
+    def _named(self, kind: str, ids: Iterable[str]) -> list[str]:
+        """Paths of all sidecars of a kind that begin with one of these ids; only their shards are listed."""
+        wanted = set(ids)
+        return [
+            f"{kind}/{prefix}/{name}"
+            for prefix in sorted({one[:2] for one in wanted})
+            for name in self.names(f"{kind}/{prefix}")
+            if name.endswith(".json") and name.partition(".")[0] in wanted
+        ]
 
     def _read_many(self, paths: list[str], kind: type[_R]) -> dict[str, _R]:
         if self._local:
@@ -182,27 +238,24 @@ class Store(Files):
         if data is None:
             return None
         try:
-            record = kind.model_validate_json(data)
-        except ValidationError as error:
-            self._refuse_other_schema(path, data)
-            self._move_aside(path, f"{error.error_count()} errors, first: {error.errors()[0]['msg']}")
+            record = load(data, kind)
+        except DamagedError as damage:
+            if not data.endswith(b"}"):
+                # Cut short; or, where there are no hard links, its writer is still at it.
+                time.sleep(_WRITING_S)
+                if self.read_bytes(path) != data:
+                    return self._read_record(path, kind)
+            self._move_aside(path, str(damage))
             return None
-        if isinstance(record, CellRecord | ScoreRecord) and not path.rpartition("/")[2].startswith(record.cell_id):
+        except NewerSchemaError as error:
+            raise StoreError(
+                f"{path!r} in store {self.root!r} has schema version {error.version}, this harness reads up to "
+                f"{SCHEMA_VERSION}; use the harness version that wrote it, or another store"
+            ) from error
+        if isinstance(record, CellRecord | ScoreRecord | DimensionScoreRecord) and not _is_about(path, record.cell_id):
             self._move_aside(path, f"it is about cell {record.cell_id}")
             return None
         return record
-
-    def _refuse_other_schema(self, path: str, data: bytes) -> None:
-        """A sidecar of another harness version is sound, only not ours to read or to move."""
-        try:
-            version = json.loads(data)["schema_version"]
-        except (ValueError, TypeError, KeyError):
-            return
-        if version != SCHEMA_VERSION:
-            raise StoreError(
-                f"{path!r} in store {self.root!r} has schema version {version}, this harness reads {SCHEMA_VERSION}; "
-                "use the harness version that wrote it, or another store"
-            )
 
     def _move_aside(self, path: str, why: str) -> None:
         aside = f"corrupt/{path.replace('/', '-')}.{time.time_ns()}"
@@ -213,10 +266,9 @@ class Store(Files):
             LOGGER.warning("%s", error)
 
 
+def _is_about(path: str, cell_id: str) -> bool:
+    return path.rpartition("/")[2].startswith(cell_id)
+
+
 def _shard(kind: str, name: str) -> str:
     return f"{kind}/{name[:2]}/{name}.json"
-
-
-def _dump(record: Record) -> bytes:
-    # Pydantic's own JSON writer turns infinity (the PSNR of equal videos) into null, which reads as "does not apply".
-    return json.dumps(record.model_dump(mode="json"), indent=1, ensure_ascii=False).encode()

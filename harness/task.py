@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.images import FirstFrame
 from harness.records import CellKey, CellRecord, Status
+from harness.resources import Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class ModelSpec:
     revision: str | None
     dtype: str
     rung: ModelRung | None = None
+    resources: Resources = field(default_factory=Resources)
+    """What a worker must have been given for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class CellTask:
     """Relative, the original's being 1; only the order of work depends on it."""
     keep_lossless: bool = False
     """Whether the lossless copy stays once the cell is scored: metrics of whole rows read it."""
+    drop_reference: bool = False
+    """Whether the reference's lossless copy goes once the last cell compared with it is scored."""
     first_frame: FirstFrame | None = None
     """The image the video begins with, where the family needs one."""
     rungs: tuple[tuple[str, str], ...] = ()

@@ -22,15 +22,20 @@ import torch
 
 from harness.discovery import load_metric
 from harness.environment import describe_environment
-from harness.errors import InvalidVideoError, MetricUnavailableError, StoreError, one_line
+from harness.errors import InvalidVideoError, MetricUnavailableError, StoreError, StoreFullError, one_line
 from harness.metrics.base import Frames, Metric
 from harness.records import CellRecord, ScoreRecord, Status
 from harness.resident import Resident
-from harness.store import Store
+from harness.storage_faults import PATIENCE_S
+from harness.store import Store, lossless_path
 from harness.task import CellTask, ModelSpec
 from harness.video import frames_sha256, read_video, write_lossless, write_mp4
 
 LOGGER = logging.getLogger(__name__)
+
+
+_OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""How torch says it where it has no type for it: on the CPU, from the driver, from cuBLAS' own workspace."""
 
 
 def best_device() -> str:
@@ -38,16 +43,11 @@ def best_device() -> str:
     return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
-def lossless_path(cell_id: str) -> str:
-    """Where the lossless copy of a cell lies below the store's root."""
-    return f"lossless/{cell_id[:2]}/{cell_id}.mkv"
-
-
 class Worker:
     """Holds at most one pipeline. Not thread-safe: one cell at a time."""
 
     def __init__(self, store_root: str, device: str | None = None) -> None:
-        self._store = Store(store_root)
+        self._store = Store(store_root, PATIENCE_S)
         self._device = device or best_device()
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._environment = describe_environment(self._device)
@@ -55,18 +55,26 @@ class Worker:
         self._metrics: dict[str, Metric] = {}
 
     def run(self, task: CellTask, attempt: int = 1) -> CellRecord:
-        """Make and score one cell. A cell that fails gives a record that says so; nothing is raised for it."""
+        """Make and score one cell. A cell that fails gives a record that says so; nothing is raised for it.
+
+        Raises:
+            StoreFullError: there is no room for it, which is not the cell's fault.
+        """
         started_at = time.time()
         try:
             existing = self._store.cells([task.cell_id]).get(task.cell_id)
-            metrics = self._unscored(task)
+            metrics = self._unscored(task, existing)
             if existing is not None and not metrics and self._is_kept(task):
-                return existing
-            record, frames = self._make(task, existing, attempt, started_at)
-            self._score(task, metrics, frames)
+                record = existing
+            else:
+                record, frames = self._make(task, existing, attempt, started_at)
+                self._score(task, metrics, frames)
+            # Also of a cell that was done: its worker may have died just before this.
             if task.reference_cell_id is not None and not task.keep_lossless:
                 self._store.remove(lossless_path(task.cell_id))
             return record
+        except StoreFullError:
+            raise
         except Exception as error:
             status, reason = _status_of(error), one_line(error)
         # Only now, since the error's traceback holds on to the tensors of the generation that failed.
@@ -92,6 +100,9 @@ class Worker:
             frames = self._lossless(task.cell_id)
             if frames is not None:
                 return existing, frames
+        else:
+            # Of a record that was taken back: other frames may follow.
+            self._store.forget_scores(task.cell_id)
         resident = self._pipeline(task.model)
         made = resident.generate(task)
         sha256 = frames_sha256(made.frames)
@@ -108,7 +119,7 @@ class Worker:
                 return existing, made.frames
             write_mp4(made.frames, video, task.fps)
             self._store.put_file(video, task.video)
-            video_sha256 = _file_sha256(video)
+            video_sha256, video_bytes = _file_sha256(video), video.stat().st_size
         record = self._record(
             task,
             attempt,
@@ -122,11 +133,27 @@ class Worker:
             noise_sha256=made.noise_sha256,
             video=task.video,
             video_sha256=video_sha256,
+            video_bytes=video_bytes,
             frames_sha256=sha256,
             lossless=lossless_path(task.cell_id),
         )
-        self._store.write_cell(record)
+        if not self._store.write_cell(record):
+            record = self._committed_before(record)
         return record, made.frames
+
+    def _committed_before(self, late: CellRecord) -> CellRecord:
+        """The record of another worker that made the same cell at the same time.
+
+        Raises:
+            StoreError: its frames were others, as on another kind of device; of neither is sure whose files lie there.
+        """
+        first = self._store.cells([late.cell_id]).get(late.cell_id)
+        if first is not None and first.frames_sha256 == late.frames_sha256:
+            return first
+        why = f"cell {late.cell_id} was made by two workers at once and their frames differ; it is to be made again"
+        if first is not None:
+            self._store.withdraw_cell(first, why)
+        raise StoreError(why)
 
     def _record(self, task: CellTask, attempt: int, started_at: float, status: Status, **measured: Any) -> CellRecord:
         return task.record(
@@ -138,10 +165,17 @@ class Worker:
             **measured,
         )
 
-    def _unscored(self, task: CellTask) -> list[str]:
-        """Metrics of a cell that have no answer yet, or only the reason why there is none."""
+    def _unscored(self, task: CellTask, existing: CellRecord | None) -> list[str]:
+        """Metrics of a cell that have no answer yet, only the reason why there is none, or one about other frames."""
+        if existing is None:
+            return list(task.metrics)
         scored = self._store.scores([task.cell_id]).get(task.cell_id, {})
-        return [name for name in task.metrics if name not in scored or scored[name].status != "ok"]
+        valid = {
+            name
+            for name, score in scored.items()
+            if score.status == "ok" and score.holds_for(existing, task.reference_cell_id)
+        }
+        return [name for name in task.metrics if name not in valid]
 
     def _score(self, task: CellTask, metrics: list[str], frames: Frames) -> None:
         """Write one score record for each of these metrics."""
@@ -182,6 +216,7 @@ class Worker:
             reason=reason,
             values=values,
             frames_sha256=frames_sha256(frames),
+            reference_cell_id=task.reference_cell_id if metric.needs_reference else None,
             scored_at=time.time(),
         )
 
@@ -221,7 +256,8 @@ class Worker:
 
 
 def _status_of(error: BaseException) -> Status:
-    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error):
+    starved = isinstance(error, torch.cuda.OutOfMemoryError | MemoryError)
+    if starved or any(words in str(error) for words in _OUT_OF_MEMORY):
         return Status.OOM
     if isinstance(error, InvalidVideoError):
         return Status.INVALID

@@ -32,7 +32,7 @@ def main() -> None:
     """Sync, run, sum up."""
     root, cells, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     tasks = suite(cells, seconds)
-    with Ledger(f"{root}/ledger.db") as ledger, Progress() as progress:
+    with Ledger(f"{root}/ledger.db") as ledger, Progress("fake") as progress:
         done = ledger.sync(Store(root), [task.cell_id for task in tasks])
         summary = run_fleet(tasks, done, root, worker=WORKER, workers=2, on_event=progress)
     print(json.dumps(asdict(summary)))

@@ -1,8 +1,9 @@
 """Cells without a model: tasks and records for tests, and a worker that behaves as a task's prompt tells it to.
 
 The prompt is a word, perhaps followed by seconds: `ok`, `sleep 0.5`, `raise`, `exit` (the process dies), `fail`, `oom`,
-`invalid`, `crash-after-commit`, and, at the first attempt only, `once-exit` and `once-exit-unscored`. Every execution
-appends lines to `executions.log` below the store's root, which is how tests count what really ran.
+`invalid`, `full` (the store is), `crash-after-commit`, and, at the first attempt only, `once-exit` and
+`once-exit-unscored`. Every execution appends lines to `executions.log` below the store's root, which is how tests count
+what really ran.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import time
 from pathlib import Path
 
+from harness.errors import StoreFullError
 from harness.records import CellKey, CellRecord, ScoreRecord, Status
 from harness.store import Store
 from harness.task import CellTask, ModelSpec
@@ -97,6 +99,8 @@ class FakeWorker:
             os._exit(1)
         if word == "raise":
             raise ValueError(f"a bug in cell {task.prompt_index}")
+        if word == "full":
+            raise StoreFullError("no space left on this disk")
         if word in {"fail", "oom", "invalid"}:
             status = Status.FAILED if word == "fail" else Status(word)
             return make_record(task, status, attempt, reason=f"told to {word}")

@@ -7,6 +7,7 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.driver import Driver, FleetError
-from harness.errors import StoreError
+from harness.errors import StoreError, StoreFullError
 from harness.events import EventKind, FleetEvent
-from harness.pool import Broken, Lost, Raised, Ready, Report, Returned
+from harness.pool import Broken, Full, Lost, Raised, Ready, Report, Returned
 from harness.records import Status
+from harness.resources import Resources
 from harness.schedule import RetryPolicy
 from harness.store import Store
 from harness.task import CellTask
@@ -37,13 +39,17 @@ class PoolInMemory:
         self._store = store
         self._behave = behave
         self._broken = broken
+        self.devices: dict[str, str] = {}
         self._agenda: list[tuple[float, int, Report]] = []
         self._order = itertools.count()
 
     def start(self, worker: str) -> None:
-        """A worker, or none."""
+        """A worker on the first device that is free, or none."""
         self.started.append(worker)
-        self._later(1.0, Broken(worker, "no such model") if self._broken(worker) else Ready(worker, "here"))
+        number = next(number for number in itertools.count() if f"gpu {number}" not in self.devices.values())
+        self.devices[worker] = f"gpu {number}"
+        ready = Ready(worker, "here", self.devices[worker])
+        self._later(1.0, Broken(worker, "no such model") if self._broken(worker) else ready)
 
     def submit(self, worker: str, task: CellTask, attempt: int) -> None:
         """One execution."""
@@ -62,11 +68,14 @@ class PoolInMemory:
                 self._later(1.0, Raised(worker, "ValueError: a bug"))
             case "crash" | "commit and crash":
                 self._later(1.0, Lost(worker, "the process died"))
+            case "full":
+                self._later(1.0, Full(worker, "no space left"))
             case "node gone":
                 self._later(1.0, Lost(worker, "the node died", charge=False))
 
     def kill(self, worker: str) -> None:
         """Silence from now on."""
+        self.devices.pop(worker, None)
         self._agenda = [entry for entry in self._agenda if entry[2].worker != worker]
 
     def wait(self, timeout_s: float) -> list[Report]:
@@ -176,6 +185,83 @@ def test_a_worker_failing_three_times_in_a_row_is_replaced(store: Store) -> None
     assert "worker-3" in run.pool.started
 
 
+def test_a_device_that_fails_what_others_make_is_taken_out_and_named(store: Store) -> None:
+    tasks = [make_task("ok", prompt_index=index) for index in range(40)]
+    failed: list[str] = []
+
+    def behave(worker: str, task: CellTask, attempt: int) -> str:
+        if run.pool.devices[worker] != "gpu 1":
+            return "ok"
+        failed.append(task.cell_id)
+        return "raise"
+
+    run = Run(store, tasks, behave)
+    summary = run.driver.run(run.pool, workers=4)
+    assert summary.complete
+    # Three by the first worker on it, three by the second; then it is held and not filled again.
+    assert len(failed) == 6
+    first, second = run.messages(EventKind.WORKER_LOST)
+    assert first == "worker-2 (here) failed 3 cells in a row and is replaced"
+    assert second.startswith("worker-5 (here) failed 3 cells in a row, as the worker before it did")
+    assert len(run.pool.started) == 5
+    assert run.pool.devices == {}
+
+
+def test_a_row_that_nobody_can_make_takes_no_device_out(store: Store) -> None:
+    broken = [make_task("ok", row="broken", prompt_index=index) for index in range(30)]
+    good = [make_task("ok", prompt_index=index, cost=0.1) for index in range(10)]
+    run = Run(store, broken + good, lambda worker, task, attempt: "raise" if task.row == "broken" else "ok")
+    summary = run.driver.run(run.pool, workers=4)
+    assert (summary.made, summary.failed) == (10, 30)
+    assert summary.workers_replaced <= 8
+
+
+def test_a_full_store_ends_the_run_and_charges_nobody(store: Store) -> None:
+    room = [6]
+
+    def behave(worker: str, task: CellTask, attempt: int) -> str:
+        room[0] -= 1
+        return "ok" if room[0] >= 0 else "full"
+
+    run = Run(store, suite(10), behave)
+    with pytest.raises(StoreFullError, match=r"no space left; 14 of 20 cells are left, nothing is lost"):
+        run.driver.run(run.pool, workers=2)
+    assert "the store is full (no space left)" in run.messages(EventKind.INTERRUPTED)[0]
+    assert store.failure_stamps() == {}
+    assert len(run.pool.executions) <= 8
+    again = Run(store, suite(10), lambda worker, task, attempt: "ok")
+    assert again.driver.run(again.pool, workers=2).made == 14
+
+
+def test_without_room_for_a_failure_what_is_in_flight_is_still_finished(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(store, suite(4), lambda worker, task, attempt: "fail" if task.prompt_index == 0 else "ok")
+
+    def refuse(record: object) -> None:
+        raise StoreFullError("the disk is full")
+
+    monkeypatch.setattr(store, "write_failure", refuse)
+    with pytest.raises(StoreFullError, match="the disk is full"):
+        run.driver.run(run.pool, workers=2)
+    assert len(store.cell_ids()) == len(run.pool.executions) - 1 == 1
+
+
+def test_a_worker_lost_while_it_starts_is_started_again(store: Store) -> None:
+    run = Run(store, suite(2), lambda worker, task, attempt: "ok")
+    real = run.pool.start
+
+    def start(worker: str) -> None:
+        real(worker)
+        if len(run.pool.started) <= 8:
+            run.pool.kill(worker)
+            run.pool._later(1.0, Lost(worker, "the node died", charge=False))
+
+    run.pool.start = start  # type: ignore[method-assign]
+    assert run.driver.run(run.pool, workers=2).complete
+    assert len(run.pool.started) == 10
+
+
 def test_a_place_where_no_worker_starts_is_given_up(store: Store) -> None:
     run = Run(store, suite(8), lambda worker, task, attempt: "ok", broken=lambda worker: worker != "worker-1")
     assert run.driver.run(run.pool, workers=2).complete
@@ -277,3 +363,23 @@ def test_under_any_faults_every_cell_ends_and_none_is_made_after_it_was_done(
         ended = Counter(event.cell_id for event in run.events if event.kind in {EventKind.SUCCEEDED, EventKind.FAILED})
         assert ended == dict.fromkeys(ids, 1)
         assert summary.attempts == len(run.pool.executions)
+
+
+def test_the_last_cell_gets_the_worker_that_may_make_it(store: Store) -> None:
+    """It dies when nothing else is left; a plain worker that idles must not be taken for one in its place."""
+    special = Resources(labels=frozenset({"accelerator_type:H200"}))
+    plain = make_task("ok", prompt_index=0)
+    last = replace(make_task("ok", prompt_index=1), model=replace(plain.model, resources=special))
+
+    class MixedPool(PoolInMemory):
+        def _later(self, seconds: float, report: Report) -> None:
+            if isinstance(report, Ready):
+                # The plain one comes first and keeps its place; whoever takes the other's is special.
+                report = replace(report, offers=Resources() if report.worker == "worker-1" else special)
+            super()._later(seconds, report)
+
+    run = Run(store, [plain, last], lambda worker, task, attempt: "crash" if worker == "worker-2" else "ok")
+    run.pool = MixedPool(store, run.pool._behave)
+    summary = run.driver.run(run.pool, workers=2)
+    assert summary.complete
+    assert run.pool.executions == [("worker-1", plain.cell_id), ("worker-2", last.cell_id), ("worker-3", last.cell_id)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from fake_worker import make_record, make_score, make_task
 from harness.errors import StoreError
 from harness.ledger import Ledger, RowCounts
 from harness.records import RowManifest, Status, SuiteManifest
+from harness.sidecar import dump
 from harness.store import Store
 from harness.task import CellTask
 
@@ -158,13 +158,12 @@ def test_a_ledger_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
 
 def test_syncing_costs_by_what_is_new(store: Store, ledger: Ledger) -> None:
     # A quarter of VBench's 75,520 cells, so that writing them does not take longer than the rest of this file.
-    pattern = json.loads(make_record(tasks(1)[0]).model_dump_json())
+    pattern = make_record(tasks(1)[0])
     ids = [f"{number * 2654435761 % 2**32:08x}{number:024x}" for number in range(18_880)]
     for cell_id in ids:
         folder = Path(store.root, "cells", cell_id[:2])
         folder.mkdir(parents=True, exist_ok=True)
-        pattern["cell_id"] = cell_id
-        (folder / f"{cell_id}.json").write_text(json.dumps(pattern))
+        (folder / f"{cell_id}.json").write_bytes(dump(pattern.model_copy(update={"cell_id": cell_id})))
     began = time.process_time()
     assert len(ledger.sync(store, ids)) == len(ids)
     assert time.process_time() - began < 10

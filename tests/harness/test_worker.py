@@ -14,10 +14,10 @@ from harness import worker as module
 from harness.metrics.psnr import Psnr
 from harness.plan import make_plan
 from harness.records import Status
-from harness.store import Store
+from harness.store import Store, lossless_path
 from harness.suite import load_suite
 from harness.video import frames_sha256, read_video
-from harness.worker import Worker, lossless_path
+from harness.worker import Worker
 from methods.families.wan import Wan
 from methods.fora import Fora
 

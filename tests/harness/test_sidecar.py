@@ -1,0 +1,92 @@
+"""Records as bytes: what is damaged is noticed, what is older is read, what is newer is left alone."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from fake_worker import make_record, make_score, make_task
+
+from harness.records import SCHEMA_VERSION, CellRecord, ScoreRecord
+from harness.sidecar import _STEPS, DamagedError, NewerSchemaError, dump, load
+from harness.store import Store
+
+OLD = Path(__file__).parent / "schema_1"
+"""Written by the last harness of schema 1."""
+
+
+def test_records_come_back_and_people_can_read_them() -> None:
+    record = make_record(make_task("ein Bär"))
+    assert load(dump(record), CellRecord) == record
+    fields = json.loads(dump(record))
+    assert list(fields)[:2] == ["sha256", "schema_version"]
+    assert fields["key"]["prompt"] == "ein Bär"
+    score = make_score(make_task("ok"), value=math.inf)
+    assert load(dump(score), ScoreRecord) == score
+
+
+def test_no_flipped_bit_goes_unnoticed() -> None:
+    data = dump(make_record(make_task("ok")))
+    for place in range(len(data)):
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << place % 8
+        with pytest.raises((DamagedError, NewerSchemaError)):
+            load(bytes(flipped), CellRecord)
+
+
+def test_no_shortened_record_goes_unnoticed() -> None:
+    data = dump(make_record(make_task("ok")))
+    for length in range(len(data)):
+        with pytest.raises(DamagedError):
+            load(data[:length], CellRecord)
+
+
+def test_every_version_has_a_way_to_this_one() -> None:
+    assert set(_STEPS) == set(range(1, SCHEMA_VERSION))
+
+
+def test_records_of_schema_1_are_read() -> None:
+    cell = load((OLD / "cell.json").read_bytes(), CellRecord)
+    assert cell.schema_version == SCHEMA_VERSION
+    assert (cell.attempt, cell.key.prompt, cell.worker) == (2, "ein Bär", "head:4711")
+    assert cell.latency is not None
+    assert cell.latency.step_s == (0.75, 0.75)
+    assert cell.decisions[0].distance == 0.1
+    assert cell.video_bytes is None
+    assert cell.cell_id == cell.key.cell_id
+    score = load((OLD / "score.json").read_bytes(), ScoreRecord)
+    assert score.values == {"psnr": math.inf}
+
+
+def test_a_store_of_schema_1_is_resumed(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    task = make_task("ein Bär")
+    for kind, name in (("cell", f"cells/{{}}/{task.cell_id}"), ("score", f"scores/{{}}/{task.cell_id}.psnr")):
+        store.replace(f"{name.format(task.cell_id[:2])}.json", (OLD / f"{kind}.json").read_bytes())
+    assert store.cells([task.cell_id])[task.cell_id].attempt == 2
+    assert not store.write_cell(make_record(task, attempt=3))
+    assert store.scores([task.cell_id])[task.cell_id]["psnr"].values == {"psnr": math.inf}
+    assert store.names("corrupt") == []
+
+
+def test_an_old_record_that_is_damaged_is_damaged() -> None:
+    fields = json.loads((OLD / "cell.json").read_bytes())
+    del fields["key"]
+    with pytest.raises(DamagedError, match="Field required"):
+        load(json.dumps(fields).encode(), CellRecord)
+
+
+def test_a_record_of_this_version_needs_its_checksum() -> None:
+    fields = json.loads(dump(make_record(make_task("ok"))))
+    del fields["sha256"]
+    with pytest.raises(DamagedError, match="checksum is missing"):
+        load(json.dumps(fields).encode(), CellRecord)
+
+
+@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, "2b"])
+def test_a_later_version_is_named(version: object) -> None:
+    with pytest.raises(NewerSchemaError) as told:
+        load(json.dumps({"schema_version": version, "cell_id": "x"}).encode(), CellRecord)
+    assert told.value.version == version
