@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from harness.docs_cli import archive, docs
 from harness.doctor_cli import doctor
 from harness.errors import HarnessError, SuiteError
+from harness.status_cli import status
 from harness.study_cli import study_app
+from harness.submit_cli import logs, shell_init, stop, submit
 from harness.train_cli import train_app
-from harness.vbench_cli import export_vbench
+from harness.vbench_cli import export_vbench, score_vbench
 
 if TYPE_CHECKING:
-    from harness.ledger import RowCounts
     from harness.plan import Plan
     from harness.records import SuiteManifest
     from harness.store import Store
@@ -35,8 +37,15 @@ app = typer.Typer(
 )
 app.add_typer(train_app, name="train")
 app.add_typer(study_app, name="study")
+app.command()(archive)
+app.command()(docs)
 app.command()(doctor)
 app.command("export-vbench")(export_vbench)
+app.command()(submit)
+app.command()(status)
+app.command()(logs)
+app.command()(stop)
+app.command("shell-init")(shell_init)
 
 WHOLE_TABLE_WIDTH = 400
 """Columns; more than any table of numbers has."""
@@ -83,6 +92,9 @@ def plan(
     traces_from: Annotated[
         str | None, typer.Option("--traces-from", help="Store whose videos say what adaptive rows compute")
     ] = None,
+    slots: Annotated[
+        int | None, typer.Option("--slots", min=1, help="Devices at once: when would the run end? Needs a rate")
+    ] = None,
 ) -> None:
     """Print rows, cells and skip reasons, and with --cost what each costs. Loads no weights."""
     from harness.plan import make_plan
@@ -112,10 +124,10 @@ def plan(
     ]
     said = {"suite": made.loaded.suite.suite, "cells": made.cells, "rows": rows}
     if cost:
-        _print_cost(made, said, as_json, device_rate, device_rate_from, traces_from)
+        _print_cost(made, said, as_json, device_rate, device_rate_from, traces_from, slots)
         return
-    if device_rate is not None or device_rate_from is not None or traces_from is not None:
-        raise SuiteError("--device-rate, --device-rate-from and --traces-from are for --cost; add it")
+    if device_rate is not None or device_rate_from is not None or traces_from is not None or slots is not None:
+        raise SuiteError("--device-rate, --device-rate-from, --traces-from and --slots are for --cost; add it")
     if as_json:
         _print_json(said)
         return
@@ -139,7 +151,7 @@ def run(
     store: StoreOption = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster to join; a local one is started without it")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="How many; the suite's or all where left out")] = None,
-    track: Annotated[bool, typer.Option(help="Bring MLflow up to date afterwards")] = True,
+    track: Annotated[bool, typer.Option(help="Keep MLflow up to date")] = True,
     tiny: TinyOption = False,
     first_prompts: FirstPromptsOption = None,
     allow_missing: Annotated[
@@ -157,8 +169,10 @@ def run(
         tiny=tiny,
         first_prompts=first_prompts,
         allow_missing=allow_missing,
+        track=track,
     )
     _score_image_sets(ran.store, ran.loaded, ran.manifest)
+    score_vbench(ran.store, ran.loaded, ran.manifest)
     report = _write_report(ran.store, ran.manifest, None)
     print(f"report: {report.path}")
     tracked = not track or _track(ran.store, ran.manifest, report)
@@ -176,15 +190,17 @@ def run(
 def score(
     suite: SuiteFile, store: StoreOption = None, tiny: TinyOption = False, first_prompts: FirstPromptsOption = None
 ) -> None:
-    """Score each row's images as a set (FID and the like) where a run lacked weights or reference."""
+    """Score what a run left: with VBench, and each row's images as a set (FID and the like)."""
     from harness.store import Store
     from harness.variant import load_variant
 
     loaded = load_variant(suite, tiny=tiny, first_prompts=first_prompts)
-    if loaded.suite.image_set is None:
-        raise SuiteError(f"{suite}: asks for no metric of image sets; add image_set: {{metrics: [fid]}}")
+    if loaded.suite.image_set is None and loaded.suite.vbench is None:
+        raise SuiteError(f"{suite}: asks for no such score; add vbench: {{}} or image_set: {{metrics: [fid]}}")
     opened = Store(store or loaded.suite.store)
-    if not _score_image_sets(opened, loaded, opened.manifest(loaded.suite.suite)):
+    manifest = opened.manifest(loaded.suite.suite)
+    sets, vbench = _score_image_sets(opened, loaded, manifest), score_vbench(opened, loaded, manifest)
+    if not (sets and vbench):
         raise typer.Exit(1)
 
 
@@ -238,25 +254,16 @@ def reproduce(
 
 
 @app.command()
-def status(suite: SuiteRef, store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Print how far each row is."""
-    opened, manifest = _open(suite, store)
-    counts = _counts(opened, manifest)
-    if as_json:
-        names = ("row", "expected", "generated", "scored", "failed")
-        _print_json({"rows": [{name: getattr(row, name) for name in names} for row in counts]})
-    else:
-        _print_table(
-            ("row", "expected", "generated", "scored", "failed"),
-            [(row.row, row.expected, row.generated, row.scored, row.failed) for row in counts],
-        )
-
-
-@app.command()
-def track(suite: SuiteRef, store: StoreOption = None) -> None:
+def track(
+    suite: SuiteRef,
+    store: StoreOption = None,
+    values_only: Annotated[
+        bool, typer.Option("--values-only", help="No report and no files, as while the suite runs")
+    ] = False,
+) -> None:
     """Bring MLflow up to date with the records; repeating it changes nothing."""
     opened, manifest = _open(suite, store)
-    written = _write_report(opened, manifest, None)
+    written = None if values_only else _write_report(opened, manifest, None)
     if not _track(opened, manifest, written):
         raise typer.Exit(1)
 
@@ -340,24 +347,31 @@ def _print_cost(
     device_rate: float | None,
     device_rate_from: str | None,
     traces_from: str | None,
+    slots: int | None,
 ) -> None:
     """The plan with a price at each row."""
     from harness.cost.device_rate import given_rate, measured_rate
+    from harness.cost.fleet_time import fleet_time
+    from harness.cost.fleet_time import said as time_said
     from harness.cost.price import PriceList
     from harness.cost.table import LEFT_OUT, json_row, reasons, table, total_gpu_hours
     from harness.store import Store
 
     if device_rate is not None and device_rate_from is not None:
         raise SuiteError("--device-rate and --device-rate-from are both given; leave one out")
+    if slots is not None and device_rate is None and device_rate_from is None:
+        raise SuiteError("--slots needs to know how fast a device is; give --device-rate or --device-rate-from")
     rate = given_rate(device_rate) if device_rate is not None else None
     if device_rate_from is not None:
         rate = measured_rate(Store(device_rate_from))
     costs = PriceList(made, rate=rate, traces_from=Store(traces_from) if traces_from is not None else None).rows()
     hours, unknown = total_gpu_hours(costs) if rate is not None else (None, None)
+    span = fleet_time(costs, made.cells_a_row, slots) if slots is not None else None
     if as_json:
         priced = [row | json_row(cost) for row, cost in zip(said["rows"], costs, strict=True)]
         rate_said = {"flops_per_s": rate.flops_per_s, "source": rate.source} if rate is not None else None
-        _print_json(said | {"rows": priced, "gpu_hours": hours, "device_rate": rate_said})
+        ends = {"slots": slots, "lower_s": span.lower_s, "upper_s": span.upper_s} if span is not None else None
+        _print_json(said | {"rows": priced, "gpu_hours": hours, "device_rate": rate_said, "ends_after": ends})
         return
     header, cells = table(costs)
     _print_table(header, [tuple(row) for row in cells], whole=True)
@@ -367,6 +381,8 @@ def _print_cost(
     if rate is not None:
         more = f", without {unknown} rows that have no price" if unknown else ""
         print(f"{hours:.1f} GPU-hours of denoising at {rate.flops_per_s / 1e12:.4g} TFLOP/s ({rate.source}){more}")
+    if span is not None and slots is not None:
+        print(time_said(span, slots))
 
 
 def _report_tables(
@@ -432,14 +448,6 @@ def _score_image_sets(store: Store, loaded: LoadedSuite, manifest: SuiteManifest
     return not reasons
 
 
-def _counts(store: Store, manifest: SuiteManifest) -> tuple[RowCounts, ...]:
-    from harness.run import open_ledger
-
-    with open_ledger(store) as ledger:
-        ledger.sync(store, ())
-        return ledger.counts(manifest)
-
-
 def _write_report(store: Store, manifest: SuiteManifest, out: Path | None, *, page: bool = True) -> Any:
     from reports.page.page import write_page
     from reports.report import write_report
@@ -450,22 +458,27 @@ def _write_report(store: Store, manifest: SuiteManifest, out: Path | None, *, pa
     return written
 
 
-def _track(store: Store, manifest: SuiteManifest, report: Any) -> bool:
-    """Project the records onto MLflow. A failure is a warning: nothing is lost, and it can be repeated."""
+def _track(store: Store, manifest: SuiteManifest, report: Any | None) -> bool:
+    """Project the records onto MLflow, without a report their values alone.
+
+    A failure is a warning: nothing is lost, and it can be repeated.
+    """
     from harness.errors import TrackingError
     from harness.tracking import track as track_suite
     from harness.tracking_store import tracking_store
     from reports.projection import project
+    from reports.results import collect
 
     try:
         where = tracking_store(store.root)
         tracked = track_suite(
             manifest,
             store,
-            project(report.results, store),
+            project(collect(store, manifest) if report is None else report.results, store),
             where,
-            report_markdown=report.markdown,
-            report_folder=report.path.parent,
+            report_markdown=report.markdown if report is not None else None,
+            report_folder=report.path.parent if report is not None else None,
+            artifacts=report is not None,
         )
     except TrackingError as error:
         print(f"warning: {error}", file=sys.stderr)

@@ -144,6 +144,7 @@ class Plan:
                     fps=fps,
                     expected_cost=row.expected_cost,
                     keep_lossless=suite.image_set is not None,
+                    drop_reference=suite.image_set is None and not suite.fleet.keep_reference_frames,
                     first_frame=row.first_frames[prompt_index] if row.first_frames else None,
                     rungs=tuple(rung_folders(row.method).items()),
                 )
@@ -163,6 +164,7 @@ class Plan:
             prompt_samples=samples if len(set(samples)) > 1 else (),
             metrics=tuple(suite.metrics),
             set_metrics=tuple(suite.image_set.metrics) if suite.image_set is not None else (),
+            vbench_dimensions=loaded.vbench_dimensions,
             rows=tuple(self._row_manifest(row) for row in self.rows),
             planned=tuple(StatedRowManifest(row=row.name, reason=row.stated.reason) for row in self.stated),
         )

@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
+from harness.durations import Durations, Measured
+from harness.ready_cells import ReadyCells
+from harness.resources import Resources
 from harness.task import CellTask, ModelSpec
 
 
-class CellState(Enum):
+class CellState(StrEnum):
     """Where a cell stands."""
 
     WAITING = "waiting"
@@ -65,57 +68,63 @@ class _Cell:
     """What changes about one cell."""
 
     task: CellTask
-    order: tuple[bool, float, int, int]
+    place: int
+    """Of its prompt and sample among those of the run."""
     state: CellState = CellState.WAITING
     worker: str | None = None
     charged: int = 0
     lost: int = 0
 
 
-class _Model:
-    """The cells of one model: what is ready, best first, and how much work is left and shared by whom."""
-
-    def __init__(self) -> None:
-        self.ready: list[tuple[tuple[bool, float, int, int], str]] = []
-        self.cost_left = 0.0
-        self.residents: set[str] = set()
-
-
 class Scheduler:
     """Hands out cells so that no cell is in flight twice and none is lost.
 
-    Order: the worker's resident model first, else the model with the most work per worker on it. Within a model,
-    originals before others, then the most expensive first, then row by row (a row is warmed up once per worker). A cell
+    Order: see `harness.ready_cells`. In short, the worker's resident model first, prompts in waves, originals before
+    others, then the worker's own row, then the longest; how long a cell takes is what cells of its row took. A cell
     waits for its reference; if that fails for good or is not part of the run, the cell runs without fidelity.
     """
 
-    def __init__(self, tasks: Iterable[CellTask], done: Set[str], policy: RetryPolicy | None = None) -> None:
-        """Take all cells of a run; those in `done` count as done. Repeated ids are one cell."""
+    def __init__(
+        self,
+        tasks: Iterable[CellTask],
+        done: Set[str],
+        policy: RetryPolicy | None = None,
+        measured: Mapping[str, Measured] | None = None,
+    ) -> None:
+        """Take all cells of a run; those in `done` count as done. Repeated ids are one cell.
+
+        `measured` is what cells took before, by row key.
+        """
         self._policy = policy or RetryPolicy()
         self._cells: dict[str, _Cell] = {}
-        self._models: dict[ModelSpec, _Model] = defaultdict(_Model)
+        self._durations = Durations(measured or {})
+        self._ready = ReadyCells(self._durations)
         self._dependents: dict[str, list[str]] = defaultdict(list)
+        self._uses: Counter[str] = Counter()
         self._delayed: list[tuple[float, str]] = []
         self._flights: dict[str, str] = {}
-        self._homes: dict[str, ModelSpec] = {}
         self._counts: Counter[CellState] = Counter()
-        for position, task in enumerate(tasks):
+        places: dict[tuple[int, int], int] = {}
+        for task in tasks:
+            place = places.setdefault((task.prompt_index, task.sample_index), len(places))
             if task.cell_id not in self._cells:
-                order = (task.reference_cell_id is not None, -task.expected_cost, task.row_index, position)
-                self._cells[task.cell_id] = _Cell(task, order)
+                self._cells[task.cell_id] = _Cell(task, place)
         for cell_id, cell in self._cells.items():
             self._counts[cell.state] += 1
             if cell_id in done:
                 self._move(cell, CellState.DONE)
-        for cell_id, cell in self._cells.items():
-            if cell.state is CellState.DONE:
-                continue
-            self._models[cell.task.model].cost_left += cell.task.expected_cost
+        left = [cell for cell in self._cells.values() if cell.state is not CellState.DONE]
+        self._uses.update(cell.task.reference_cell_id for cell in left if cell.task.reference_cell_id is not None)
+        for cell in left:
+            task = cell.task
+            self._durations.add_row(task.row_key, task.model, task.expected_cost)
+            self._ready.expect((task.model, task.row_key), cell.place, task.cell_id in self._uses)
+        for cell in left:
             reference = self._cells.get(cell.task.reference_cell_id or "")
             if reference is None or reference is cell or reference.state is CellState.DONE:
                 self._make_ready(cell)
             else:
-                self._dependents[reference.task.cell_id].append(cell_id)
+                self._dependents[reference.task.cell_id].append(cell.task.cell_id)
 
     @property
     def finished(self) -> bool:
@@ -147,32 +156,40 @@ class Scheduler:
         """When the next delayed cell becomes ready; None if none is delayed."""
         return self._delayed[0][0] if self._delayed else None
 
+    def joined(self, worker_id: str, offers: Resources) -> None:
+        """A worker has been given these resources. One that is never said to have joined can make every cell."""
+        self._ready.join(worker_id, offers)
+
     def next_for(self, worker_id: str, loaded: ModelSpec | None, now: float) -> CellTask | None:
         """The cell this idle worker should make now, given the model it has loaded; None if it must wait."""
         if worker_id in self._flights:
             raise ValueError(f"worker {worker_id!r} asks for a cell while it makes {self._flights[worker_id]}")
         while self._delayed and self._delayed[0][0] <= now:
             self._make_ready(self._cells[heapq.heappop(self._delayed)[1]])
-        self._settle(worker_id, loaded)
-        spec = loaded
-        if spec is None or not (self._models[spec].ready if spec in self._models else ()):
-            # An idle worker costs more than a load: it changes models as soon as its own has nothing ready.
-            candidates = [spec for spec, model in self._models.items() if model.ready]
-            spec = max(candidates, key=self._work_per_worker, default=None)
-        if spec is None:
+        cell_id = self._ready.take(worker_id, loaded)
+        if cell_id is None:
             return None
-        self._settle(worker_id, spec)
-        cell = self._cells[heapq.heappop(self._models[spec].ready)[1]]
+        cell = self._cells[cell_id]
         cell.worker = worker_id
-        self._flights[worker_id] = cell.task.cell_id
+        self._flights[worker_id] = cell_id
         self._move(cell, CellState.IN_FLIGHT)
         return cell.task
 
-    def succeeded(self, cell_id: str) -> None:
-        """The cell in flight is done."""
+    def succeeded(self, cell_id: str, seconds: float | None = None) -> str | None:
+        """The cell in flight is done, and took so long; None where that is not known.
+
+        Returns its reference where this was the last cell of the run that is compared with that.
+        """
         cell = self._land(cell_id)
         cell.charged += 1
+        if seconds is not None:
+            self._durations.measured(cell.task.row_key, seconds)
         self._close(cell, CellState.DONE)
+        reference = cell.task.reference_cell_id
+        if reference is None:
+            return None
+        self._uses[reference] -= 1
+        return None if self._uses[reference] else reference
 
     def failed(self, cell_id: str, retry: bool, now: float) -> bool:
         """The attempt in flight failed through the cell itself; True if it will be tried again."""
@@ -185,9 +202,7 @@ class Scheduler:
 
         `charge` is False where the cell cannot be to blame, for example when a whole node went away.
         """
-        home = self._homes.pop(worker_id, None)
-        if home is not None:
-            self._models[home].residents.discard(worker_id)
+        self._ready.leave(worker_id)
         cell_id = self._flights.get(worker_id)
         if cell_id is None:
             return False
@@ -205,6 +220,7 @@ class Scheduler:
             return False
         due = now + self._policy.delay_s(cell.charged + cell.lost)
         heapq.heappush(self._delayed, (due, cell.task.cell_id))
+        self._ready.again((cell.task.model, cell.task.row_key))
         self._move(cell, CellState.DELAYED)
         return True
 
@@ -218,31 +234,15 @@ class Scheduler:
 
     def _close(self, cell: _Cell, state: CellState) -> None:
         self._move(cell, state)
-        self._models[cell.task.model].cost_left -= cell.task.expected_cost
+        self._ready.close(cell.place)
         for dependent in self._dependents.pop(cell.task.cell_id, ()):
             self._make_ready(self._cells[dependent])
 
     def _make_ready(self, cell: _Cell) -> None:
-        heapq.heappush(self._models[cell.task.model].ready, (cell.order, cell.task.cell_id))
+        self._ready.add((cell.task.model, cell.task.row_key), cell.place, cell.task.cell_id)
         self._move(cell, CellState.READY)
 
     def _move(self, cell: _Cell, state: CellState) -> None:
         self._counts[cell.state] -= 1
         self._counts[state] += 1
         cell.state = state
-
-    def _settle(self, worker_id: str, spec: ModelSpec | None) -> None:
-        """Note which model a worker holds."""
-        home = self._homes.get(worker_id)
-        if spec == home:
-            return
-        if home is not None:
-            self._models[home].residents.discard(worker_id)
-            del self._homes[worker_id]
-        if spec is not None and spec in self._models:
-            self._models[spec].residents.add(worker_id)
-            self._homes[worker_id] = spec
-
-    def _work_per_worker(self, spec: ModelSpec) -> float:
-        model = self._models[spec]
-        return model.cost_left / (len(model.residents) + 1)

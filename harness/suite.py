@@ -12,12 +12,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from harness.dimensions import QUALITY, SEMANTIC
 from harness.discovery import FAMILIES, METHODS, METRICS, SET_METRICS, names
 from harness.errors import SuiteError
 from harness.seeds import parse_seed_protocol
 from harness.strict_yaml import Location, explain, one_of, read_yaml, shown, where_in
 from harness.suite_cost import PlannedRow, Published, StatedCost, StrictModel
 from harness.suite_prompts import (
+    Dimensions,
     PromptFile,
     VBenchSource,
     check_prompts,
@@ -25,6 +27,7 @@ from harness.suite_prompts import (
     read_prompts,
     read_vbench_prompts,
 )
+from harness.suite_resources import ResourcesEntry
 from harness.vbench.prompts import VBenchPrompt
 
 Scalar = bool | int | float | str
@@ -122,6 +125,13 @@ class ImageSetEntry(StrictModel):
         return metrics
 
 
+class VBenchEntry(StrictModel):
+    """Scores of VBench's own models, made once the videos are there."""
+
+    dimensions: Dimensions = "all"
+    """Of VBench's prompts all that they are for; of others those of quality, which look at the video alone."""
+
+
 class FleetEntry(StrictModel):
     """How the suite wants to be run; none of it changes a video."""
 
@@ -130,6 +140,9 @@ class FleetEntry(StrictModel):
     gpus_per_worker: Annotated[float, Field(gt=0)] | None = None
     cell_timeout_s: Annotated[float, Field(gt=0)] | None = None
     max_attempts: Annotated[int, Field(ge=1)] = 3
+    keep_reference_frames: bool = True
+    """Whether an original's lossless frames stay once all rows compared with them are scored. A row added later needs
+    them; without them the originals are made again, and must come out bit for bit."""
 
 
 class Suite(StrictModel):
@@ -148,9 +161,20 @@ class Suite(StrictModel):
     """Rows nothing here can make yet: priced by `harness plan --cost`, never run."""
     metrics: list[str] = Field(default=[])
     image_set: ImageSetEntry | None = None
+    vbench: VBenchEntry | None = None
     fps: Annotated[float, Field(gt=0)] = 16
     """Frames per second of the video files."""
     fleet: FleetEntry = FleetEntry()
+    resources: dict[str, ResourcesEntry] = Field(default={})
+    """What the workers of a model need, by its label, or by the family of several."""
+
+    @field_validator("resources")
+    @classmethod
+    def _of_models(cls, resources: dict[str, ResourcesEntry], info: ValidationInfo) -> dict[str, ResourcesEntry]:
+        models = info.data.get("models", {})
+        for name in resources if models else ():
+            one_of("model or family", name, (*models, *sorted({entry.family for entry in models.values()})))
+        return resources
 
     @field_validator("seeds")
     @classmethod
@@ -211,6 +235,30 @@ class LoadedSuite(BaseModel):
         own = self.vbench[prompt_index].samples if self.vbench else None
         return self.suite.samples if own is None else own
 
+    @property
+    def vbench_dimensions(self) -> tuple[str, ...]:
+        """What VBench is to score the videos for, in its tables' order; nothing where the suite does not ask for it."""
+        if self.suite.vbench is None:
+            return ()
+        asked = self.suite.vbench.dimensions
+        return self._scorable if asked == "all" else tuple(name for name in self._scorable if name in asked)
+
+    @property
+    def _scorable(self) -> tuple[str, ...]:
+        """The dimensions of VBench that the suite's prompts are for."""
+        there = {name for prompt in self.vbench for name in prompt.dimensions} if self.vbench else set(QUALITY)
+        return tuple(name for name in QUALITY + SEMANTIC if name in there)
+
+    def check_dimensions(self) -> None:
+        """Refuse dimensions that the suite's prompts say nothing about. SuiteError."""
+        asked = self.suite.vbench.dimensions if self.suite.vbench is not None else "all"
+        for name in asked if asked != "all" else ():
+            if name not in self._scorable:
+                where, known = self.where("vbench", "dimensions"), ", ".join(self._scorable)
+                raise SuiteError(
+                    f"{where}: the suite's prompts are not for {name!r}, which VBench asks; they are for {known}"
+                )
+
     def where(self, *location: int | str) -> str:
         """`file:line: key` of a place in the file, to begin an error with."""
         return where_in(self.path, self.lines, location)
@@ -237,5 +285,8 @@ def load_suite(path: Path) -> LoadedSuite:
     loaded = LoadedSuite(suite=suite, path=path, text=file.text, prompts=(), lines=file.lines)
     if isinstance(suite.prompts, VBenchSource):
         vbench = read_vbench_prompts(loaded, suite.prompts.vbench)
-        return loaded.model_copy(update={"prompts": tuple(entry.prompt for entry in vbench), "vbench": vbench})
-    return loaded.model_copy(update={"prompts": read_prompts(loaded, suite.prompts)})
+        loaded = loaded.model_copy(update={"prompts": tuple(entry.prompt for entry in vbench), "vbench": vbench})
+    else:
+        loaded = loaded.model_copy(update={"prompts": read_prompts(loaded, suite.prompts)})
+    loaded.check_dimensions()
+    return loaded

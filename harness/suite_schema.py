@@ -19,8 +19,9 @@ def suite_schema() -> dict[str, Any]:
     definitions = schema["$defs"]
     definitions["ModelEntry"]["properties"]["family"]["enum"] = list(names(FAMILIES))
     schema["properties"]["metrics"]["items"]["enum"] = list(names(METRICS))
-    _, some = definitions["VBenchSelection"]["properties"]["dimensions"]["anyOf"]
-    some["items"]["enum"] = list(QUALITY + SEMANTIC)
+    for entry in ("VBenchSelection", "VBenchEntry"):
+        _, some = definitions[entry]["properties"]["dimensions"]["anyOf"]
+        some["items"]["enum"] = list(QUALITY + SEMANTIC)
     common = definitions.pop("MethodEntry")["properties"]
     schema["properties"]["methods"]["items"] = {
         "oneOf": [_method_schema(name, method, common) for name, method in discover_methods().items()]

@@ -33,7 +33,9 @@ def is_tiny(model: str) -> bool:
 
 
 def tiny_suite(loaded: LoadedSuite) -> LoadedSuite:
-    """The suite with a stand-in, in float32, for every model; its name ends in `-tiny`, its text says so first.
+    """The suite with a stand-in, in float32 and on any machine, for every model.
+
+    Its name ends in `-tiny`, its text says so first.
 
     Labels that differ only in size would become one, so a model named again gets a stand-in with other weights.
 
@@ -51,7 +53,7 @@ def tiny_suite(loaded: LoadedSuite) -> LoadedSuite:
         seeds[entry.model] += 1
     name = f"{suite.suite}-tiny"
     said = f"# {name}: every model below was replaced by a tiny random one of its class; its videos are noise.\n"
-    changed = suite.model_copy(update={"suite": name, "models": models})
+    changed = suite.model_copy(update={"suite": name, "models": models, "resources": {}})
     return loaded.model_copy(update={"suite": changed, "text": said + loaded.text})
 
 

@@ -57,9 +57,11 @@ def track(
     *,
     report_markdown: str | None = None,
     report_folder: Path | None = None,
+    artifacts: bool = True,
 ) -> TrackedSuite:
     """Bring MLflow in line with the records; calling it again without new records changes nothing.
 
+    Without `artifacts` no file goes up: while a suite runs, a batch of values for each row is enough.
     `results` is by row name, `store` comes from `harness.tracking_store.tracking_store`. `report_markdown` becomes the
     experiment's note, `report_folder` (report.md and figures) an artifact of the originals' runs. Raises TrackingError,
     with what to do, for whatever MLflow answers; nothing in `source` is touched.
@@ -74,7 +76,7 @@ def track(
             if state is not None:
                 candidates = existing.get(row.row_key, [])
                 run_ids[row.row] = _bring_up_to_date(
-                    client, experiment, manifest, state, candidates, source, report_folder
+                    client, experiment, manifest, state, candidates, source, report_folder, artifacts
                 )
         _retire(client, existing, set(run_ids.values()))
         if report_markdown is not None:
@@ -90,6 +92,7 @@ def _bring_up_to_date(
     candidates: list[Run],
     source: TrackingSource,
     report_folder: Path | None,
+    artifacts: bool,
 ) -> str:
     """Find or make the row's run and log what differs; the id of the run."""
     from mlflow.entities import Metric, Param, RunTag
@@ -111,7 +114,8 @@ def _bring_up_to_date(
             params=[Param(name, value) for name, value in params.items()],
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
-    _upload(client, run, manifest, state, source, report_folder)
+    if artifacts:
+        _upload(client, run, manifest, state, source, report_folder)
     if run.info.run_name != state.row.row:
         client.update_run(run_id, name=state.row.row)
     status = state.status

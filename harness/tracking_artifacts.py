@@ -58,7 +58,7 @@ def fill(folder: Path, artifacts: RowArtifacts, source: VideoSource) -> None:
             shutil.copyfileobj(video, copy)
     if artifacts.report_folder is not None and artifacts.report_folder.is_dir():
         report = artifacts.report_folder
-        for path in [report / "report.md", *sorted((report / "figures").glob("*.png"))]:
+        for path in [report / "report.md", *sorted((report / "figures").glob("*.*"))]:
             if path.is_file():
                 target = folder / "report" / path.relative_to(report)
                 target.parent.mkdir(parents=True, exist_ok=True)

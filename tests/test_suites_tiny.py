@@ -13,7 +13,8 @@ from harness.records import Status
 from harness.variant import load_variant
 from harness.worker import Worker
 
-SUITES = sorted(Path(__file__).parents[1].joinpath("suites").glob("*.yaml"))
+FILES = Path(__file__).parents[1].joinpath("suites").glob("*.yaml")
+SUITES = sorted(path for path in FILES if not path.name.endswith(".example.yaml"))
 ROWS_OF_OTHERS = ("vbench_full",)
 """Suites whose rows all stand in others too; that they plan is tested with what is their own."""
 

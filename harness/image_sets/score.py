@@ -14,10 +14,10 @@ from harness.image_sets.features import FeatureExtractor, Features
 from harness.image_sets.reference import IMAGES_AT_ONCE, Reference, file_sha256, read_reference
 from harness.metrics.sets.base import SetMetric
 from harness.records import RowManifest, SetScoreRecord, SuiteManifest, set_id_of
-from harness.store import Store
+from harness.store import Store, lossless_path
 from harness.suite import LoadedSuite
 from harness.video import Frames, read_video
-from harness.worker import best_device, lossless_path
+from harness.worker import best_device
 
 _T = TypeVar("_T")
 

@@ -12,6 +12,7 @@ from harness.errors import SuiteError
 from harness.planning.rungs import model_rung
 from harness.records import UNPINNED, canonical_hash
 from harness.suite import LoadedSuite
+from harness.suite_resources import demand_of
 from harness.task import ModelSpec
 from harness.tiny import is_tiny, tiny_fingerprint, tiny_sizes
 
@@ -53,7 +54,9 @@ def model_of(loaded: LoadedSuite, label: str) -> tuple[ModelSpec, Family, str, S
         fingerprint = canonical_hash(identified)
         # As `StudentMethod.sampling` has it: one call a step, since the student is told the scale.
         default = replace(default, guidance_scale=1.0, true_cfg_scale=None)
-    return ModelSpec(label, entry.family, model, entry.revision, entry.dtype, rung), family, fingerprint, default
+    resources = demand_of(loaded.suite.resources, label, entry.family)
+    spec = ModelSpec(label, entry.family, model, entry.revision, entry.dtype, rung, resources)
+    return spec, family, fingerprint, default
 
 
 def folder_fingerprint(folder: Path) -> str:

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bars
 
-from harness.progress import LINE_EVERY_S, describe_left
+from harness.progress import LINE_EVERY_S
+from harness.progress_view import left_in_words
 from methods.training.loop import Progress
 
 
@@ -42,7 +43,7 @@ class TrainingProgress:
     def __call__(self, progress: Progress) -> None:
         """Show one iteration."""
         losses = [f"{name} {value:.4g}" for name, value in progress.losses.items()]
-        said = ", ".join([*losses, *filter(None, [describe_left(progress.eta_s, 0)])])
+        said = ", ".join([*losses, *filter(None, [left_in_words(progress.eta_s, 0)])])
         if self._console.is_terminal:
             self._bars.update(self._task, completed=progress.iteration, total=progress.iterations, said=said)
         elif self._clock() - self._last_line >= LINE_EVERY_S or progress.iteration == progress.iterations:

@@ -140,7 +140,7 @@ def test_every_command_is_in_the_readme_and_every_command_there_exists() -> None
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     groups = {group.name for group in app.registered_groups}
-    mentioned = set(re.findall(r"^harness ([\w-]+)", readme, re.MULTILINE))
+    mentioned = set(re.findall(r"^(?:eval \"\$\()?harness ([\w-]+)", readme, re.MULTILINE))
 
     assert mentioned <= known | groups
     assert known - mentioned <= {"schema"}
@@ -158,7 +158,7 @@ def test_committed_suites_obey_the_schema() -> None:
 
     schema = json.loads((ROOT / "suites" / "suite.schema.json").read_text(encoding="utf-8"))
     validator = Draft202012Validator(schema)
-    suites = list((ROOT / "suites").glob("*.yaml"))
+    suites = [path for path in (ROOT / "suites").glob("*.yaml") if not path.name.endswith(".example.yaml")]
 
     assert suites
     for path in suites:
@@ -187,7 +187,8 @@ def test_plan_prices_rows_and_shows_what_cannot_run(
     path = tmp_path / "priced.yaml"
     path.write_text(COST_SUITE, encoding="utf-8")
 
-    code, out, _ = run_main(monkeypatch, capsys, "plan", str(path), "--cost", "--json", "--device-rate", "0.5")
+    options = ("--cost", "--json", "--device-rate", "0.5", "--slots", "2")
+    code, out, _ = run_main(monkeypatch, capsys, "plan", str(path), *options)
 
     said = json.loads(out)
     rows = {row["row"]: row for row in said["rows"]}
@@ -201,6 +202,8 @@ def test_plan_prices_rows_and_shows_what_cannot_run(
     assert rows["Soon"]["flops"] * 4 == rows["original"]["flops"]
     assert rows["teacache (rel_l1_thresh=0.1)"]["flops"] is None
     assert said["gpu_hours"] == pytest.approx(rows["original"]["gpu_hours"] + rows["FORA"]["gpu_hours"])
+    assert said["ends_after"]["slots"] == 2
+    assert said["gpu_hours"] * 3600 / 2 <= said["ends_after"]["lower_s"] <= said["ends_after"]["upper_s"]
 
     code, out, _ = run_main(monkeypatch, capsys, "plan", str(path), "--cost")
     assert code == 0
@@ -216,6 +219,8 @@ def test_plan_prices_rows_and_shows_what_cannot_run(
     ("options", "expected"),
     [
         (("--device-rate", "1"), "add it"),
+        (("--slots", "64"), "add it"),
+        (("--cost", "--slots", "64"), "give --device-rate or --device-rate-from"),
         (("--cost", "--device-rate", "1", "--device-rate-from", "x"), "leave one out"),
     ],
 )

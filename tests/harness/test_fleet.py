@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,11 @@ from fake_worker import BROKEN_WORKER, WORKER, executions, make_task
 
 import harness.fleet as fleet
 from harness.driver import FleetError
+from harness.errors import StoreFullError
 from harness.events import EventKind, FleetEvent, FleetSummary
+from harness.ray_cluster import joined_ray
 from harness.records import Status
+from harness.resources import Resources
 from harness.store import Store
 from harness.task import CellTask
 
@@ -28,7 +32,7 @@ def ray_for_all() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         root = HERE.parent.parent
         patch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(root), os.environ.get("PYTHONPATH", "")]))
-        with fleet._ray(None, cpus=4):
+        with joined_ray(None, cpus=4):
             yield
 
 
@@ -113,13 +117,22 @@ def test_a_cell_that_hangs_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_keeps_failing_is_replaced_and_named(tmp_path: Path) -> None:
-    tasks = [make_task("fail", prompt_index=index) for index in range(3)] + [make_task("ok", cost=0.1)]
+    tasks = [make_task("fail", prompt_index=index) for index in range(3)] + [make_task("ok", prompt_index=3)]
     summary, events = run(tmp_path, tasks, workers=1, max_attempts=1)
     assert summary.workers_replaced == 1
     assert summary.made == 1
     (lost,) = [event for event in events if event.kind is EventKind.WORKER_LOST]
     assert "worker-1 (" in (lost.message or "")
     assert "3 cells in a row" in (lost.message or "")
+
+
+def test_a_full_store_ends_the_run_and_no_cell_is_to_blame(tmp_path: Path) -> None:
+    tasks = [make_task("ok", cost=2.0), make_task("full", prompt_index=1)]
+    with pytest.raises(StoreFullError, match="no space left on this disk; 1 of 2 cells are left"):
+        run(tmp_path, tasks, workers=1)
+    store = Store(str(tmp_path))
+    assert store.cell_ids() == {tasks[0].cell_id}
+    assert store.failure_stamps() == {}
 
 
 def test_workers_that_cannot_be_built_end_the_run(tmp_path: Path) -> None:
@@ -131,7 +144,7 @@ def test_workers_that_cannot_be_built_end_the_run(tmp_path: Path) -> None:
 
 
 def test_no_room_is_an_error_with_the_numbers(tmp_path: Path) -> None:
-    with pytest.raises(FleetError, match=r"99 CPUs and 0 GPUs in 4 CPUs"):
+    with pytest.raises(FleetError, match=r"99 CPUs, 0 GPUs, which .* the largest has 4 CPUs and 0 GPUs"):
         run(tmp_path, [make_task("ok")], workers=None, cpus_per_worker=99)
 
 
@@ -158,3 +171,19 @@ def test_a_finished_suite_needs_no_ray(tmp_path: Path) -> None:
         "assert 'ray' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
+
+
+def test_cells_go_where_their_model_may_run_or_the_suite_is_refused(tmp_path: Path) -> None:
+    """The label is one that Ray gives to its head by itself."""
+
+    def labelled(label: str) -> list[CellTask]:
+        tasks = [make_task("ok", row="labelled", prompt_index=index, model="labelled") for index in range(2)]
+        model = replace(tasks[0].model, resources=Resources(labels=frozenset({label})))
+        return [replace(task, model=model) for task in tasks]
+
+    plain = [make_task("ok", prompt_index=index) for index in range(2)]
+    summary, _ = run(tmp_path, [*plain, *labelled("node:__internal_head__")])
+    assert summary.complete
+    assert len(executions(tmp_path)) == 8
+    with pytest.raises(FleetError, match="accelerator_type:H200, which model 'labelled' needs: none of the 1 machines"):
+        run(tmp_path / "nowhere", [*plain, *labelled("accelerator_type:H200")])

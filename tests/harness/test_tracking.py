@@ -176,6 +176,25 @@ def test_more_cells_update_the_same_run(suite: MemorySource, store: TrackingStor
     assert len(client(store).get_metric_history(run.info.run_id, "progress/expected")) == 1
 
 
+def test_while_a_suite_runs_only_values_go_up(suite: MemorySource, store: TrackingStore) -> None:
+    """Half a suite without files, then all of it: the same runs, with all numbers and files at the end."""
+    cell_id = suite.suite.rows[1].cell_ids[1]
+    record, scores = suite.done[cell_id], suite.scored[cell_id]
+    suite.forget(cell_id)
+    results = project(collect(suite, suite.suite), suite)
+    live = track(suite.suite, suite, results, store, artifacts=False)
+    run = run_of(store, live, "teacache-0.1")
+    assert (run.info.status, run.data.metrics["progress/generated"]) == ("RUNNING", 1)
+    assert run.data.metrics["cost/latency_s"] == results["teacache-0.1"].metrics["cost/latency_s"]
+    assert "config.rel_l1_thresh" in run.data.params
+    assert client(store).list_artifacts(run.info.run_id) == []
+    suite.done[cell_id], suite.scored[cell_id] = record, scores
+    whole = put(suite, store)
+    assert whole.run_ids == live.run_ids
+    assert run_of(store, whole, "teacache-0.1").data.metrics["progress/generated"] == 2
+    assert client(store).list_artifacts(run.info.run_id) != []
+
+
 def test_smaller_value_replaces_a_larger_one(suite: MemorySource, store: TrackingStore) -> None:
     """MLflow alone keeps the larger of two values with one timestamp; even records without newer times must win."""
     first = put(suite, store)

@@ -115,7 +115,7 @@ def test_the_command_writes_the_file_and_draws_it(suite, tmp_path, monkeypatch, 
     path = tmp_path / "calibrations" / "shapes" / "teacache.json"
     assert read_calibration(path).options == {"target": "output", "degree": 2, "use_ret_steps": False}
     assert f"calibration: {path}" in capsys.readouterr().out
-    assert [found.name for found in figures.iterdir()] == ["step_changes.png"]
+    assert sorted(found.name for found in figures.iterdir()) == ["step_changes.png", "step_changes.svg"]
 
 
 def test_an_option_without_a_value_is_one_line(suite, monkeypatch, capsys):

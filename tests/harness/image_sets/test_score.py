@@ -11,10 +11,10 @@ from harness.image_sets.reference import read_reference
 from harness.image_sets.score import inception_of, score_image_sets
 from harness.plan import make_plan
 from harness.records import set_id_of
-from harness.store import Store
+from harness.store import Store, lossless_path
 from harness.suite import load_suite
 from harness.video import read_video
-from harness.worker import Worker, lossless_path
+from harness.worker import Worker
 
 SUITE = """\
 suite: pictures
