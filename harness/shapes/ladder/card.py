@@ -149,7 +149,7 @@ def quality(scores: Mapping[str, Mapping[str, float]], prompts: int) -> str:
 def _facts(rung: Rung, parent: str, size_bytes: int) -> dict[str, str]:
     said, course, storage = rung.provenance, rung.provenance.get("course"), rung.storage
     facts = {"kind": rung.kind, "trained from": parent, "sha256 as trained": rung.weights_sha256[:12]}
-    known = ("iterations", "seed", "precision", "device", "torch")
+    known = ("iterations", "sittings", "seed", "optimizer", "precision", "device", "torch")
     facts |= {key: str(said[key]) for key in known if key in said}
     if course is not None:
         facts["seconds"] = f"{course['seconds']:.0f}"
