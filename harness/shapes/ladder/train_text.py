@@ -1,7 +1,8 @@
 """Teach the teacher's text encoders to tell a caption's facts apart, before there is a picture to make of them.
 
-Which colour belongs to which object is what a denoiser's text encoder learns last: 2400 steps of joint training from
-nothing knew every scene and motion, and half of the colours. From captions alone the same is learned in a minute.
+300 batches of captions are enough to read every fact from either encoder's last state. What it is worth to the denoiser
+has not been compared: one that began so still guessed shapes and colours after 1000 steps, so binding them to places is
+not only the text's to learn.
 """
 
 from __future__ import annotations
