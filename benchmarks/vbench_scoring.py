@@ -27,6 +27,7 @@ from scipy import ndimage
 
 sys.path[0] = str(Path(__file__).parents[1])
 
+from harness.dimensions import QUALITY
 from harness.vbench.aggregators import FRAMEWISE, aggregate
 from harness.vbench.found import Answer
 from harness.vbench.outcomes import Reached, VideoOutcome
@@ -39,13 +40,7 @@ from harness.video import write_mp4
 PROMPTS = ("a person is dancing", "a red car", "a still life", "a horse")
 STYLE = "oil painting"
 WITH_RANDOM_WEIGHTS = (
-    "subject_consistency",
-    "background_consistency",
-    "temporal_flickering",
-    "motion_smoothness",
-    "dynamic_degree",
-    "aesthetic_quality",
-    "imaging_quality",
+    *QUALITY,
     "human_action",
     "appearance_style",
     "temporal_style",
