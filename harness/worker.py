@@ -248,8 +248,8 @@ class Worker:
     def _drop_pipeline(self) -> None:
         if self._resident is not None:
             self._resident.close()
-        self._resident = None
-        gc.unfreeze()
+            self._resident = None
+            gc.unfreeze()
         gc.collect()
         if self._device.startswith("cuda"):
             torch.cuda.empty_cache()

@@ -31,11 +31,11 @@ def of_a_paper(path: Path) -> bool:
 
 
 def kind(row: Row) -> tuple[object, ...]:
-    """Model, method, and the switches of its hyper-parameters."""
+    """Family and depth of its stand-in, whatever the videos' sizes; method, and the switches of its hyper-parameters."""
     switches = {
         name: value for name, value in asdict(row.method).items() if isinstance(value, bool | str) or value is None
     }
-    return row.model.label, row.method_name, tuple(switches.items())
+    return row.model.family, row.model.model, row.model.rung, row.method_name, tuple(switches.items())
 
 
 @pytest.mark.parametrize("path", [path for path in SUITES if of_a_paper(path)], ids=lambda path: path.stem)
