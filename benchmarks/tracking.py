@@ -1,4 +1,4 @@
-"""What tracking several hundred rows costs, and how fast MLflow's UI answers over them: SQLite, PostgreSQL, or any other.
+"""What tracking several hundred rows costs, and how fast MLflow's UI answers over them: SQLite, PostgreSQL, others.
 
 Each database named is tracked into as `harness track` does it, in turn, and served by MLflow's own server as
 `harness ui` does it. It must be empty. For PostgreSQL from Debian's package, with `pip install "psycopg[binary]"`:

@@ -31,7 +31,7 @@ def of_a_paper(path: Path) -> bool:
 
 
 def kind(row: Row) -> tuple[object, ...]:
-    """Family and depth of its stand-in, whatever the videos' sizes; method, and the switches of its hyper-parameters."""
+    """The model, whatever the videos' size; the method, and the switches of its hyper-parameters."""
     switches = {
         name: value for name, value in asdict(row.method).items() if isinstance(value, bool | str) or value is None
     }
