@@ -57,7 +57,8 @@ def install_environment() -> Path:
     shutil.rmtree(made, ignore_errors=True)
     try:
         _run([_base_python(), "-m", "venv", str(made)])
-        pip = [str(made / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+        # Isolated: what PYTHONPATH shows of this environment is no part of that one.
+        pip = [str(made / "bin" / "python"), "-I", "-m", "pip", "--disable-pip-version-check"]
         # The lock is whole, so pip has nothing to resolve.
         _run([*pip, "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", str(LOCK)])
         _run([*pip, "check"])

@@ -77,6 +77,8 @@ class TestMaking:
         installed, checked = log.read_text().splitlines()
         assert f"--no-deps --require-hashes --requirement {LOCK}" in installed
         assert checked.endswith("pip --disable-pip-version-check check")
+        # Whatever PYTHONPATH shows is no part of it.
+        assert all(line.startswith("-I ") for line in (installed, checked))
 
     def test_leaves_what_was_there_where_it_fails(self, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         install_environment()
