@@ -111,7 +111,7 @@ def dcm(config: DcmTraining) -> Start:
 
 # Scales up to 8 make the errors' squares noisy, so the rate has to fall for long: at 1e-3 the error stood still.
 _GUIDANCE = LoopConfig(
-    iterations=1800, optimizer="muon", warmup_iterations=50, cooldown_iterations=800, checkpoint_every=50
+    iterations=3000, optimizer="muon", warmup_iterations=50, cooldown_iterations=1000, checkpoint_every=50
 )
 _DISTILLATION = replace(_GUIDANCE, iterations=600, cooldown_iterations=400)
 _PREDICTION = replace(_GUIDANCE, iterations=800, cooldown_iterations=300)

@@ -44,6 +44,8 @@ ROWS: dict[str, Made] = {
     "TaylorSeer (N=3, O=1)": Made(5.0, 0.2, 0.8, 32),
     "TaylorSeer (N=6, O=1)": Made(9.0, 0.25, 0.8, 32),
     **_ON_STUDENT,
+    "MeanFlow: 5 steps": Made(20.0, 0.5, states=0),
+    "Restricted MeanFlow: 5 steps": Made(20.0, 0.1, states=0),
 }
 
 
