@@ -14,7 +14,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from harness.errors import StoreError
-from harness.local_disk import appear, copy_synced, sync_folder, walk, write_synced
+from harness.local_disk import appear, copy_synced, read_whole, sync_folder, walk, write_synced
 from harness.storage_faults import ask
 
 STALE_TEMPORARY_S = 24 * 3600.0
@@ -54,7 +54,7 @@ class Files:
         """The whole of a file, None if there is none. StoreError if it is there and cannot be read just now."""
         full = self._full(path)
         try:
-            return self._ask(path, "read", lambda: Path(full).read_bytes() if self._local else self._fs.cat_file(full))
+            return self._ask(path, "read", lambda: read_whole(full) if self._local else self._fs.cat_file(full))
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -81,7 +81,9 @@ class Files:
     def exists(self, path: str) -> bool:
         """Whether there is a file or folder at `path`, asked anew each time."""
         self._forget_listings()
-        return bool(self._ask(path, "read", lambda: self._fs.exists(self._full(path))))
+        full = self._full(path)
+        there = os.path.exists if self._local else self._fs.exists
+        return bool(self._ask(path, "read", lambda: there(full)))
 
     def put_file(self, local: str | Path, path: str) -> None:
         """Copy a local file into the store, replacing what is there; readers never see half of it."""

@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterable
 from enum import StrEnum
 from itertools import repeat
-from typing import Any, Literal
+from operator import itemgetter
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidatorFunctionWrapHandler, WrapValidator
 
 SCHEMA_VERSION = 2
 """Of all records on disk; see `harness.sidecar`."""
@@ -117,6 +118,35 @@ class DecisionRecord(Record):
     level: str | None = None
 
 
+class _PlainDecisions(dict[tuple[Any, ...], DecisionRecord]):
+    """By the values of their fields, the decisions without a distance that were read so far."""
+
+    fields = tuple(DecisionRecord.model_fields)
+    values_of = itemgetter(*fields)
+
+    def __missing__(self, values: tuple[Any, ...]) -> DecisionRecord:
+        decision = DecisionRecord.model_validate(dict(zip(self.fields, values, strict=True)))
+        if decision.distance is not None:
+            raise KeyError(values)
+        return self.setdefault(values, decision)
+
+
+_PLAIN_DECISIONS = _PlainDecisions()
+
+
+def _share_decisions(decisions: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """Equal decisions are one object: a suite's videos have millions of them, and most are said again and again.
+
+    Where one has a distance, a number that hardly comes twice, or is no decision at all, pydantic makes all of them.
+    """
+    try:
+        if set(map(len, decisions)) == {len(_PLAIN_DECISIONS.fields)}:
+            return tuple(map(_PLAIN_DECISIONS.__getitem__, map(_PLAIN_DECISIONS.values_of, decisions)))
+    except (TypeError, KeyError, ValueError):
+        pass
+    return validate(decisions)
+
+
 class CellRecord(Record):
     """One cell's outcome. Where `status` is not ok, `reason` says why and the measurements are None."""
 
@@ -139,7 +169,7 @@ class CellRecord(Record):
     latency: Latency | None = None
     flops: Flops | None = None
     memory: Memory | None = None
-    decisions: tuple[DecisionRecord, ...] = ()
+    decisions: Annotated[tuple[DecisionRecord, ...], WrapValidator(_share_decisions)] = ()
     nfe: float | None = None
     """Effective number of function evaluations: denoiser FLOPs over those of one full transformer call."""
     noise_sha256: str | None = None

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from harness.records import SCHEMA_VERSION, Record
 
@@ -57,18 +58,23 @@ def load(data: bytes, kind: type[_R]) -> _R:
     if data.startswith(_HEAD) and data[begin - len(_HEAD_END) : begin] == _HEAD_END:
         if hashlib.sha256(data[begin:]).hexdigest().encode() != data[len(_HEAD) : begin - len(_HEAD_END)]:
             raise DamagedError("its checksum differs")
+        fields = _parsed(b"{" + data[begin:])
         try:
-            return kind.model_validate_json(b"{" + data[begin:])
+            return kind.model_validate(fields)
         except ValidationError as error:
             # Whole, so either of another version or wrong from the beginning.
-            return _migrated(json.loads(data), kind, error)
-    try:
-        fields = json.loads(data)
-    except ValueError as error:
-        raise DamagedError(f"no JSON: {error}") from error
+            return _migrated(fields, kind, error)
+    fields = _parsed(data)
     if isinstance(fields, dict) and fields.get("schema_version") == SCHEMA_VERSION:
         raise DamagedError("its checksum is missing")
     return _migrated(fields, kind, None)
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return from_json(data)
+    except ValueError as error:
+        raise DamagedError(f"no JSON: {error}") from error
 
 
 def _migrated(fields: Any, kind: type[_R], refused: ValidationError | None) -> _R:
@@ -83,7 +89,7 @@ def _migrated(fields: Any, kind: type[_R], refused: ValidationError | None) -> _
     while version != SCHEMA_VERSION:
         fields, version = _STEPS[version](fields), version + 1
     try:
-        return kind.model_validate_json(json.dumps(fields))
+        return kind.model_validate(fields)
     except ValidationError as error:
         raise DamagedError(f"{error.error_count()} errors, first: {error.errors()[0]['msg']}") from error
 

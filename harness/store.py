@@ -28,6 +28,7 @@ from typing import TypeVar
 
 from harness.errors import StoreError, nearest
 from harness.files import Files
+from harness.gc_pause import gc_pause
 from harness.records import (
     SCHEMA_VERSION,
     CellRecord,
@@ -225,11 +226,12 @@ class Store(Files):
         ]
 
     def _read_many(self, paths: list[str], kind: type[_R]) -> dict[str, _R]:
-        if self._local:
-            records = [self._read_record(path, kind) for path in paths]
-        else:
-            with ThreadPoolExecutor(_READERS) as readers:
-                records = list(readers.map(lambda path: self._read_record(path, kind), paths))
+        with gc_pause():
+            if self._local:
+                records = [self._read_record(path, kind) for path in paths]
+            else:
+                with ThreadPoolExecutor(_READERS) as readers:
+                    records = list(readers.map(lambda path: self._read_record(path, kind), paths))
         return {path: record for path, record in zip(paths, records, strict=True) if record is not None}
 
     def _read_record(self, path: str, kind: type[_R]) -> _R | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reports import figures
+from reports.drawing import draw_all
 from reports.results import Results
 from reports.source import RecordSource
 
@@ -18,8 +19,9 @@ def figure_section(
     """
     lines: list[str] = []
     paths: list[Path] = []
-    for figure in figures.discover().values():
-        all_drawn = figure.draw(results, source, folder)
+    by_name = draw_all(results, source, folder)
+    for name, figure in figures.discover().items():
+        all_drawn = by_name[name]
         lines += [f"## {figure.TITLE}", ""] if all_drawn else []
         for drawn in all_drawn:
             if drawn.path is not None:

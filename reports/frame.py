@@ -12,9 +12,11 @@ from typing import Any, Final
 
 import pandas as pd
 
+from harness.gc_pause import gc_pause
 from harness.records import CellRecord, DimensionScoreRecord, RowManifest, ScoreRecord, SuiteManifest
 from reports.dimensions import DIMENSIONS, FIDELITY
 from reports.environments import device, timing_class
+from reports.reading import read
 from reports.scores import PERCENT, VBENCH
 from reports.source import RecordSource
 
@@ -56,6 +58,7 @@ class CellFrame:
     """The metric whose values are the dimensions; its name labels every score."""
 
 
+@gc_pause()
 def cell_frame(source: RecordSource, manifest: SuiteManifest) -> CellFrame:
     """Collect everything recorded about the suite's cells.
 
@@ -64,7 +67,7 @@ def cell_frame(source: RecordSource, manifest: SuiteManifest) -> CellFrame:
     for SSIM and LPIPS, percent for dimensions).
     """
     ids = [cell_id for row in manifest.rows for cell_id in row.cell_ids]
-    records, scores = source.cells(ids), source.scores(ids)
+    records, scores = read(source, ids)
     failures = source.failures(cell_id for cell_id in ids if cell_id not in records)
     judge = _judge(manifest, scores)
     by_vbench = source.dimension_scores(ids) if judge == VBENCH else {}

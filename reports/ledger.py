@@ -125,11 +125,12 @@ def why_absent(
     if measure in FIDELITY + DIMENSIONS and (metric is None or metric not in asked):
         return f"the suite does not ask for {metric or 'a judge'}"
     reasons: Counter[str] = Counter()
-    for line in lines.itertuples(index=False):
-        if measure in FIDELITY and math.isinf(getattr(line, measure)):
+    columns = (lines[name].tolist() for name in ("cell_id", "status", "reason", measure))
+    for cell_id, status, reason, value in zip(*columns, strict=True):
+        if measure in FIDELITY and math.isinf(value):
             reasons[f"infinite {measure}: the video equals the original's"] += 1
             continue
-        reasons[_why_cell(str(line.cell_id), str(line.status), line.reason, measure, metric, frame, excluded)] += 1
+        reasons[_why_cell(cell_id, status, reason, measure, metric, frame, excluded)] += 1
     if len(reasons) == 1 and len(lines) == len(row.cell_ids):
         return next(iter(reasons))
     return "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common())

@@ -61,12 +61,13 @@ def _dates(records: Sequence[CellRecord]) -> str:
 def seed_protocol(results: Results) -> str:
     """How seeds follow from prompt and sample, as the records show it, not as the suite claims it."""
     records = results.frame.records
-    done = results.cells[results.cells["cell_id"].isin(records)]
-    if done.empty:
-        return "nothing generated yet"
     # Places are this suite's: a cell that two suites share has the record of whichever made it first.
-    places = list(zip(done["prompt_index"].tolist(), done["sample_index"].tolist(), strict=True))
-    seeds = [records[str(cell_id)].key.seed for cell_id in done["cell_id"]]
+    columns = (results.cells[name].tolist() for name in ("cell_id", "prompt_index", "sample_index"))
+    done = [(cell_id, (prompt, sample)) for cell_id, prompt, sample in zip(*columns, strict=True) if cell_id in records]
+    if not done:
+        return "nothing generated yet"
+    places = [place for _, place in done]
+    seeds = [records[cell_id].key.seed for cell_id, _ in done]
     protocols = {
         "`index`: the seed is the sample index": [sample for _, sample in places],
         "`vbench-wan`: 100000 x prompt + sample": [100000 * prompt + sample for prompt, sample in places],

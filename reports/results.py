@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -43,16 +42,13 @@ class Results:
     """By row: what the estimates were made of."""
     vbench: Mapping[str, VBenchRow]
     """By row that can run, where the suite asks VBench."""
+    steps: pd.DataFrame
+    """One line per step of each finished video; see `reports.decisions.step_frame`."""
 
     @property
     def cells(self) -> pd.DataFrame:
         """One line per planned cell; see `reports.frame.cell_frame` for the columns."""
         return self.frame.table
-
-    @cached_property
-    def steps(self) -> pd.DataFrame:
-        """One line per step of each finished video; see `reports.decisions.step_frame`."""
-        return step_frame(self.cells, self.frame.records)
 
     @property
     def judge(self) -> str:
@@ -151,9 +147,8 @@ def collect(source: RecordSource, manifest: SuiteManifest) -> Results:
     ledger, sets = tuple(denominators(manifest, frame)), _set_scores(source, manifest)
     voted = source.study(manifest.suite)
     study = study_results(voted, manifest) if voted is not None else None
-    return Results(
-        manifest, frame, ledger, tuple(left_out), estimates, sets, study, numbers, vbench_rows(source, manifest)
-    )
+    vbench, steps = vbench_rows(source, manifest), step_frame(frame.table, frame.records)
+    return Results(manifest, frame, ledger, tuple(left_out), estimates, sets, study, numbers, vbench, steps)
 
 
 def _set_scores(source: RecordSource, manifest: SuiteManifest) -> dict[str, Mapping[str, SetScoreRecord]]:

@@ -46,8 +46,8 @@ def breakdown(results: Results, rows: list[RowManifest]) -> pd.DataFrame:
     steps = steps[steps["row"].isin([row.row for row in rows])].dropna(subset=["step_s"])
     if steps.empty:
         return pd.DataFrame()
-    videos = steps.groupby("row")["cell_id"].nunique()
-    sums = steps.pivot_table(index="row", columns="kind", values="step_s", aggfunc="sum", fill_value=0.0)
+    videos = steps.groupby("row", observed=True)["cell_id"].nunique()
+    sums = steps.groupby(["row", "kind"], observed=True)["step_s"].sum().unstack(fill_value=0)
     table = sums.div(videos, axis=0)[ordered_kinds(steps)]
     outside = results.cells.groupby("row")[list(_OUTSIDE)].mean().rename(columns=_OUTSIDE)
     table = table.join(outside)

@@ -26,6 +26,7 @@ from reports.figures.style import (
     arms,
     dress,
     file_name,
+    lay_out,
     markers,
     method_colors,
     new_figure,
@@ -117,8 +118,7 @@ def _figure(
     if numbered:
         handles = _handles(rows, names)
         figure.legend(handles=handles, loc="outside lower left", ncols=LEGEND_COLUMNS, fontsize=8, frameon=False)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # labels are placed for this layout
+    lay_out(figure)  # labels are placed for this layout
     for axes, (_, points) in zip(every_axes, panels, strict=True):
         _label(axes, points, names)
     return save(figure, folder, name)

@@ -114,6 +114,14 @@ def new_figure(width_in: float, height_in: float) -> Figure:
     return figure
 
 
+def lay_out(figure: Figure) -> None:
+    """Give everything its place, for good."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    figure.set_layout_engine("none")
+
+
 def save(figure: Figure, folder: Path, name: str) -> Path:
     """Write the SVG, whose path is returned, and a PNG beside it.
 
@@ -122,7 +130,9 @@ def save(figure: Figure, folder: Path, name: str) -> Path:
     path = folder / f"{name}.svg"
     raster: Any = FigureCanvasAgg(figure)
     raster.draw()
-    Image.fromarray(np.asarray(raster.buffer_rgba())).save(path.with_suffix(".png"), dpi=(DPI, DPI))
+    # The ground is opaque; without the fourth channel, less compression still makes a smaller file in half the time.
+    pixels = Image.fromarray(np.asarray(raster.buffer_rgba())).convert("RGB")
+    pixels.save(path.with_suffix(".png"), dpi=(DPI, DPI), compress_level=4)
     figure.set_layout_engine("none")  # it is laid out, and `savefig` would draw everything twice for each file
     vector: Any = FigureCanvasSVG(figure)
     drawn = io.StringIO()

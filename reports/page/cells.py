@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from harness.records import DecisionRecord
 from reports.page.trace import Trace, trace
 from reports.results import Results
 
@@ -83,18 +84,23 @@ def shards(results: Results, measured: Mapping[str, Column], videos: Mapping[str
 
 
 class _Distinct:
-    """A list without repetitions."""
+    """A list of traces without repetitions."""
 
     def __init__(self) -> None:
         self.values: list[Trace] = []
         self._places: dict[str, int] = {}
+        self._known: dict[tuple[int, ...], int] = {}
 
-    def place(self, value: Trace) -> int:
-        """Where the value stands, at the end if it is new."""
-        place = self._places.setdefault(json.dumps(value), len(self.values))
-        if place == len(self.values):
-            self.values.append(value)
-        return place
+    def place(self, decisions: Sequence[DecisionRecord]) -> int:
+        """Where their trace stands, at the end if it is new."""
+        # Videos that were made alike share their decisions, and identities are sooner compared than traces.
+        known = tuple(map(id, decisions))
+        if known not in self._known:
+            value = trace(decisions)
+            self._known[known] = self._places.setdefault(json.dumps(value), len(self.values))
+            if self._known[known] == len(self.values):
+                self.values.append(value)
+        return self._known[known]
 
 
 class _Cells:
@@ -129,7 +135,7 @@ class _Cells:
             said["video"] = self._videos[cell_id]
         record = self._records.get(cell_id)
         if record is not None and record.decisions:
-            said["trace"] = traces.place(trace(record.decisions))
+            said["trace"] = traces.place(record.decisions)
         return said
 
 

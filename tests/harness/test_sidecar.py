@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from fake_worker import make_record, make_score, make_task
+from pydantic import ValidationError
 
-from harness.records import SCHEMA_VERSION, CellRecord, ScoreRecord
+from harness.records import SCHEMA_VERSION, CellRecord, DecisionRecord, ScoreRecord
 from harness.sidecar import _STEPS, DamagedError, NewerSchemaError, dump, load
 from harness.store import Store
 
@@ -25,6 +26,34 @@ def test_records_come_back_and_people_can_read_them() -> None:
     assert fields["key"]["prompt"] == "ein Bär"
     score = make_score(make_task("ok"), value=math.inf)
     assert load(dump(score), ScoreRecord) == score
+
+
+def test_equal_decisions_are_read_as_one_object() -> None:
+    plain = DecisionRecord(step_index=3, branch="cond", action="reuse", level="block_2")
+    record = make_record(make_task("ok")).model_copy(update={"decisions": (plain, plain)})
+    one, other = load(dump(record), CellRecord), load(dump(record), CellRecord)
+    assert one == other == record
+    assert one.decisions[0] is one.decisions[1] is other.decisions[0]
+    far = plain.model_copy(update={"distance": 0.25})
+    record = record.model_copy(update={"decisions": (plain, far, plain)})
+    assert load(dump(record), CellRecord).decisions == (plain, far, plain)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"step_index": "first", "branch": "cond", "action": "reuse", "distance": None, "level": None},
+        {"step_index": 0, "branch": "cond", "action": "reuse", "distance": None, "mood": None},
+        {"step_index": 0, "branch": ["cond"], "action": "reuse", "distance": None, "level": None},
+        {"branch": "cond", "action": "reuse"},
+        [0, "cond", "reuse", None, None],
+        "later",
+    ],
+)
+def test_what_is_no_decision_is_refused(wrong: object) -> None:
+    fields = make_record(make_task("ok")).model_dump(mode="json")
+    with pytest.raises(ValidationError, match="decisions"):
+        CellRecord.model_validate({**fields, "decisions": [wrong]})
 
 
 def test_no_flipped_bit_goes_unnoticed() -> None:

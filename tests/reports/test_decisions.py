@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from harness.records import DecisionRecord
-from reports.decisions import kind_of, ordered_kinds, step_kinds
+from reports.decisions import COLUMNS, kind_of, ordered_kinds, step_frame, step_kinds
 from reports.results import collect
-from tests.reports.synthetic import synthetic
+from tests.reports.synthetic import change, synthetic
 
 
 def decision(step: int, branch: str, action: str, level: str | None = None) -> DecisionRecord:
@@ -45,3 +45,29 @@ def test_the_frame_has_a_line_per_step_of_each_finished_video() -> None:
     assert len(frame) == sum(len({d.step_index for d in record.decisions}) for record in records.values())
     assert set(frame["cell_id"]) == set(records)
     assert ordered_kinds(frame)[0] == "computed"
+
+
+def test_every_line_says_what_its_record_says() -> None:
+    """Also of steps that were not timed, and where videos share their decisions."""
+    source = synthetic(prompts=2, samples=1)
+    steps = (decision(0, "cond", "compute"), decision(1, "cond", "reuse"), decision(2, "cond", "partial", "block_10"))
+    for at, cell_id in enumerate(source.done):
+        latency = source.done[cell_id].latency.model_copy(update={"step_s": (0.5, 0.25 + at)})  # type: ignore[union-attr]
+        change(source, cell_id, latency=latency, decisions=steps if at % 2 else steps[:2])
+    results = collect(source, source.suite)
+    expected = []
+    for row in source.suite.rows:
+        for cell_id in row.cell_ids:
+            record = source.done[cell_id]
+            seconds = dict(enumerate(record.latency.step_s))  # type: ignore[union-attr]
+            for step, kind in step_kinds(record.decisions).items():
+                expected.append((row.row, cell_id, step, kind, seconds.get(step, -1.0)))
+    assert [tuple(line) for line in results.steps.fillna({"step_s": -1.0}).to_numpy().tolist()] == expected
+
+
+def test_nothing_finished_gives_no_lines() -> None:
+    source = synthetic(prompts=1, samples=1)
+    frame = step_frame(collect(source, source.suite).cells, {})
+    assert frame.empty
+    assert tuple(frame.columns) == COLUMNS
+    assert ordered_kinds(frame) == []
