@@ -48,6 +48,7 @@ class Progress:
         self._over = threading.Event()
         self._teller: threading.Thread | None = None
         self._live: Live | None = None
+        self._begun = False
         self._last_line = float("-inf")
 
     def __enter__(self) -> Self:
@@ -66,6 +67,10 @@ class Progress:
 
     def __call__(self, event: FleetEvent) -> None:
         """Show one event."""
+        due = self._live is None and self._clock() - self._last_line >= LINE_EVERY_S
+        if due and self._begun and event.kind is not EventKind.ENDED:
+            # Before the event: a worker that has just finished would always be called idle.
+            self._line()
         with self._lock:
             self._tally.add(event)
         if event.kind is EventKind.PLANNED:
@@ -77,8 +82,6 @@ class Progress:
             self._line()
             for line in failure_lines(self._now()):
                 self.say(line)
-        elif self._live is None and self._clock() - self._last_line >= LINE_EVERY_S:
-            self._line()
 
     def say(self, text: str) -> None:
         """Print a line above what is drawn."""
@@ -89,6 +92,9 @@ class Progress:
             self._stop_drawing()
             self._live = Live(get_renderable=self._view, console=self._console, refresh_per_second=_DRAWN_A_SECOND)
             self._live.start()
+        else:
+            self._line()
+        self._begun = True
         if self._tell is not None and self._teller is None:
             self._teller = threading.Thread(target=self._keep_telling, daemon=True)
             self._teller.start()

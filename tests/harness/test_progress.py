@@ -41,14 +41,16 @@ def test_without_a_terminal_there_are_plain_lines_now_and_then() -> None:
     out = io.StringIO()
     with Progress("fake", Console(file=out), clock=lambda: now[0]) as progress:
         progress(PLANNED)
+        progress(about(EventKind.DISPATCHED, make_task("ok"), cost=1.0))
         progress(about(EventKind.SUCCEEDED, make_task("ok"), cost=1.0))
+        progress(about(EventKind.DISPATCHED, make_task("ok", prompt_index=1), cost=1.0))
         now[0] += LINE_EVERY_S
-        progress(about(EventKind.SUCCEEDED, make_task("ok"), cost=1.0))
+        progress(about(EventKind.SUCCEEDED, make_task("ok", prompt_index=1), cost=1.0))
         progress(about(EventKind.FAILED, make_task("fail"), cost=1.0, message="[x] prompt 3: failed, no luck"))
         progress(FleetEvent(EventKind.ENDED, 0.0))
     assert out.getvalue().splitlines() == [
         "1 of 8 cells done, 0 of 1 workers busy",
-        "3 of 8 cells done, 0 of 1 workers busy, 480 cells an hour, 0:04 left",
+        "2 of 8 cells done, 1 of 1 workers busy, busy 100% of the time, 240 cells an hour, 0:06 left",
         "failed: [x] prompt 3: failed, no luck",
         "3 of 8 cells done, 480 cells an hour, 1 failed",
         "1 x failed: no luck",
