@@ -12,7 +12,7 @@ from harness.variant import load_variant
 SUITES = Path(__file__).parents[1] / "suites"
 
 
-@pytest.mark.parametrize("name", ["quickstart", "methods", "shapes_disca", "vbench_quick"])
+@pytest.mark.parametrize("name", ["quickstart", "methods", "shapes_disca", "shapes_disca_speed", "vbench_quick"])
 def test_no_row_is_skipped(name: str) -> None:
     rows = make_plan(load_variant(SUITES / f"{name}.yaml", tiny=False, first_prompts=1)).rows
     assert rows
