@@ -10,14 +10,15 @@ from typing import Any
 
 from harness.discovery import load_method
 from harness.shapes.evaluate import score_samples
-from harness.shapes.ladder.model import SAMPLING
+from harness.shapes.ladder.model import FLOW_SHIFT, SAMPLING
 from harness.shapes.prompts import held_out_prompts
 from methods.base import Method
+from methods.dcm import Dcm
 from methods.disca import Disca
 from methods.families.hunyuan_video import HunyuanVideo
 from methods.fewer_steps import FewerSteps
 from methods.predictor_only import PredictorOnly
-from methods.students import predictor_rung
+from methods.students import dcm_rung, predictor_rung
 from methods.students.rung import Rung
 
 TEACHER_STEPS = (50, 20, 10)
@@ -30,6 +31,8 @@ STEP_LISTS = (
     (0, 1, 2, 3, 5, 7, 9, 11, 13, 15, 17, 18, 19),
 )
 """Full steps of 20: N = 4, 3 and 2 of `methods/disca.py`."""
+DCM_STEPS = (1.0, 0.88, 0.76, 0.38)
+"""Where `methods/dcm.py` begins a step, as noise levels of a schedule without shift."""
 INTERVAL = 4
 """From one full step to the next where a video has another number of steps."""
 
@@ -68,6 +71,9 @@ def rung_methods(folder: Path, rung: Rung, students: Mapping[str, Path]) -> dict
     """
     weights, guidance = str(folder), SAMPLING.true_cfg_scale
     assert guidance is not None
+    if rung.kind == dcm_rung.KIND:
+        sigmas = tuple(FLOW_SHIFT * level / (1 + (FLOW_SHIFT - 1) * level) for level in DCM_STEPS)
+        return {f"{len(sigmas)} steps": Dcm(weights, sigmas)}
     if rung.kind != predictor_rung.KIND:
         student = load_method(rung.kind)
         return {

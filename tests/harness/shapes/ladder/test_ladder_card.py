@@ -15,6 +15,7 @@ from harness.shapes.ladder.card import rung_card, write_cards
 from harness.shapes.ladder.evaluate import STEP_LISTS, rung_methods, teacher_methods
 from harness.shapes.ladder.model import Teacher, build_pipeline, embedded_autoencoder
 from methods.cfg_distilled import CfgDistilled
+from methods.dcm import Dcm
 from methods.disca import Disca
 from methods.families.hunyuan_video import HunyuanVideo
 from methods.predictor_only import PredictorOnly
@@ -89,6 +90,15 @@ def test_one_that_still_takes_many_steps_is_judged_at_the_teachers(rungs):
     methods = rung_methods(rungs / "restricted", rung, {})
     assert list(methods) == list(teacher_methods()) == ["50 steps", "20 steps", "10 steps"]
     assert all(isinstance(method, CfgDistilled) for method in methods.values())
+
+
+def test_dcm_is_judged_at_its_own_steps_under_the_ladders_shift(rungs):
+    rung = replace(read_any_card(rungs / "restricted"), kind="dcm")
+    ((heading, method),) = rung_methods(rungs / "restricted", rung, {}).items()
+    assert heading == "4 steps"
+    assert isinstance(method, Dcm)
+    # 3 s / (1 + 2 s)
+    assert method.sigmas == pytest.approx((1.0, 2.64 / 2.76, 2.28 / 2.52, 1.14 / 1.76))
 
 
 def test_a_predictor_is_judged_on_the_student_it_was_trained_for(rungs):
