@@ -24,7 +24,7 @@ def timing_class(environment: Mapping[str, Any] | None) -> str:
     """
     known = environment or {}
     parts = [device(known)]
-    if torch := versions(known).get("torch"):
+    if torch := (known.get("packages") or {}).get("torch"):
         parts.append(f"torch {torch}")
     if known.get("device") == "cpu" and (threads := known.get("threads")):
         parts.append("1 thread" if threads == 1 else f"{threads} threads")

@@ -104,6 +104,7 @@ class Estimator:
     def __init__(self, weights: Array, judge: str | None = None) -> None:
         self._weights = weights
         self._judge = judge
+        self._drawn: dict[bytes, Array] = {}
 
     def mean(self, numbers: RowNumbers, measure: str, expected: int, original: RowNumbers | None) -> Estimate:
         """Mean of one measure over the cells that have it, and its paired difference from the original's."""
@@ -207,9 +208,13 @@ class Estimator:
 
     def _means(self, values: Array) -> Array:
         """The mean of each quantity (first axis) in every draw: (draws, quantities)."""
-        have = np.isfinite(values)
-        sums = np.where(have, values, 0.0).sum(axis=2)
-        return drawn_means(sums, have.sum(axis=2).astype(np.float64), self._weights)
+        # An original's are asked for by every row that is compared with it, a row's by its mean and its difference.
+        known = values.tobytes()
+        if known not in self._drawn:
+            have = np.isfinite(values)
+            sums = np.where(have, values, 0.0).sum(axis=2)
+            self._drawn[known] = drawn_means(sums, have.sum(axis=2).astype(np.float64), self._weights)
+        return self._drawn[known]
 
     def _reduce(self, means: Array, score: str | None) -> Array:
         return means[..., 0] if score is None else aggregate(score, means, self._judge)

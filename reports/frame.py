@@ -76,9 +76,7 @@ def cell_frame(source: RecordSource, manifest: SuiteManifest) -> CellFrame:
     for row in manifest.rows:
         # A row that cannot run has no cells.
         for cell_id, (prompt_index, sample_index) in zip(row.cell_ids, places, strict=False):
-            line: dict[str, Any] = dict.fromkeys(COLUMNS)
-            line.update(dict.fromkeys(NUMBERS, float("nan")))
-            line.update(
+            line = _EMPTY | dict(
                 row=row.row,
                 cell_id=cell_id,
                 model=row.model_label,
@@ -122,6 +120,7 @@ COLUMNS: Final = (
     "noise_sha256",
     "video",
 )
+_EMPTY: Final[dict[str, Any]] = dict.fromkeys(COLUMNS) | dict.fromkeys(NUMBERS, float("nan"))
 
 
 def _why(failure: CellRecord | None) -> str | None:

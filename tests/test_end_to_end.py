@@ -16,7 +16,7 @@ import yaml
 
 from reports.figures import discover
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("end_to_end")]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 SUITE: dict[str, Any] = {

@@ -11,7 +11,7 @@ from harness.cost.price import PriceList
 from harness.plan import make_plan
 from harness.suite import load_suite
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("disca_table7")]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 PAPER_FULL_STEP = 3945.5232e12
