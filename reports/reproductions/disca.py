@@ -19,8 +19,8 @@ HEAD: Final = (
     "DisCa (arXiv 2602.05449) accelerates HunyuanVideo, 13 billion parameters, by distillation and a learned cache. "
     "Here every step of its ladder was trained on a small model of the same architecture and a world of moving shapes, "
     "and its claims are tested on what came of it (`suites/shapes_disca.yaml`). Orderings can carry over from one to "
-    "the other, numbers cannot. `harness reproduce disca` wrote this; what explains failing claims is from "
-    "`disca_notes.yaml`."
+    "the other, numbers cannot. Every rung was trained once: intervals say what other prompts would change, not what "
+    "another training would. `harness reproduce disca` wrote this; what explains failing claims is from `disca_notes.yaml`."
 )
 
 
