@@ -20,7 +20,8 @@ HEAD: Final = (
     "Here every step of its ladder was trained on a small model of the same architecture and a world of moving shapes, "
     "and its claims are tested on what came of it (`suites/shapes_disca.yaml`). Orderings can carry over from one to "
     "the other, numbers cannot. Every rung was trained once: intervals say what other prompts would change, not what "
-    "another training would. `harness reproduce disca` wrote this; what explains failing claims is from `disca_notes.yaml`."
+    "another training would. `harness reproduce disca` wrote this; what explains failing claims is from "
+    "`disca_notes.yaml`."
 )
 
 
