@@ -17,3 +17,9 @@ def test_no_row_is_skipped(name: str) -> None:
     rows = make_plan(load_variant(SUITES / f"{name}.yaml", tiny=False, first_prompts=1)).rows
     assert rows
     assert {row.name: row.skip_reason for row in rows if row.skip_reason is not None} == {}
+
+
+def test_no_shipped_model_names_a_path_of_the_machine_it_was_saved_on() -> None:
+    files = sorted((SUITES.parent / "harness" / "shapes").rglob("*.json"))
+    assert files
+    assert [str(path) for path in files if '": "/' in path.read_text(encoding="utf-8")] == []
