@@ -48,8 +48,7 @@ class Progress:
         self._over = threading.Event()
         self._teller: threading.Thread | None = None
         self._live: Live | None = None
-        self._begun = False
-        self._last_line = float("-inf")
+        self._last_line = float("inf")  # nothing is due before the first one, which the plan brings
 
     def __enter__(self) -> Self:
         """Itself, for `on_event`."""
@@ -68,7 +67,7 @@ class Progress:
     def __call__(self, event: FleetEvent) -> None:
         """Show one event."""
         due = self._live is None and self._clock() - self._last_line >= LINE_EVERY_S
-        if due and self._begun and event.kind is not EventKind.ENDED:
+        if due and event.kind is not EventKind.ENDED:
             # Before the event: a worker that has just finished would always be called idle.
             self._line()
         with self._lock:
@@ -94,7 +93,6 @@ class Progress:
             self._live.start()
         else:
             self._line()
-        self._begun = True
         if self._tell is not None and self._teller is None:
             self._teller = threading.Thread(target=self._keep_telling, daemon=True)
             self._teller.start()
