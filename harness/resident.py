@@ -3,52 +3,41 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from harness.discovery import load_family, load_method
-from harness.errors import InvalidVideoError
+from harness.errors import InvalidVideoError, ModelError
 from harness.images import open_first_frame
 from harness.loaded_model import check_rung, loaded_model
 from harness.measure.clock import Clock
 from harness.measure.flops import FlopMeter
 from harness.measure.memory import PeakMemory
-from harness.measure.stages import StageFlops, Stages, count_stages, first_steps, watch_stages
+from harness.measure.stages import StageFlops, count_stages, first_steps, watch_stages
 from harness.metrics.base import Frames
 from harness.records import DecisionRecord, Flops, Latency, Memory
 from harness.task import CellTask, ModelSpec
 from methods.base import Applied, Sampling
 from methods.families.base import Family
+from methods.hooks.context_parallel import context_parallel, why_not
 
 WARM_UP_STEPS = 2
 
 
+@dataclass(frozen=True, slots=True)
 class Made:
     """What one generation gave."""
 
-    def __init__(
-        self,
-        frames: Frames,
-        stages: Stages,
-        latency: Latency,
-        flops: Flops,
-        memory: Memory,
-        nfe: float,
-        applied: Applied,
-    ) -> None:
-        self.frames = frames
-        self.latency = latency
-        self.flops = flops
-        self.memory = memory
-        self.nfe = nfe
-        self.noise_sha256 = stages.noise_sha256
-        self.decisions = tuple(
-            DecisionRecord(**{field.name: getattr(decision, field.name) for field in fields(decision)})
-            for decision in applied.decisions()
-        )
+    frames: Frames
+    latency: Latency
+    flops: Flops
+    memory: Memory
+    nfe: float
+    noise_sha256: str | None
+    decisions: tuple[DecisionRecord, ...]
 
 
 class Resident:
@@ -65,9 +54,18 @@ class Resident:
         self._row_key: str | None = None
         self._applied: Applied | None = None
         self._stage_flops: dict[tuple[Any, ...], StageFlops] = {}
+        if spec.parallel is not None:
+            parallel = spec.parallel
+            reason = why_not(self._family.transformer(self._pipeline), parallel.ulysses, parallel.ring, device)
+            if reason is not None:
+                self._always.close()
+                raise ModelError(f"model {spec.model!r} ({spec.label}) cannot be spread over devices: {reason}")
 
     def generate(self, task: CellTask) -> Made:
-        """Make one video under the task's row, measured. Applies the row's method first where another is in force."""
+        """Make one video under the task's row, measured. Applies the row's method first where another is in force.
+
+        Of a model that is spread over devices this is one rank's part: its arithmetic, its memory, and the whole video.
+        """
         sampling = Sampling(**task.key.sampling)
         applied = self.enter_row(task, sampling)
         image = _first_frame(task, sampling)
@@ -90,7 +88,8 @@ class Resident:
             decode=outside.decode,
             unseen_ops=tuple(sorted({*outside.unseen_ops, *self._meter.unseen_ops()})),
         )
-        return Made(frames, stages, latency, flops, peak, denoiser / self._meter.full_forward_flops(), applied)
+        nfe = denoiser / self._meter.full_forward_flops()
+        return Made(frames, latency, flops, peak, nfe, stages.noise_sha256, _decisions(applied))
 
     def enter_row(self, task: CellTask, sampling: Sampling) -> Applied:
         """Apply the row's method and run it once, untimed and short: kernels get chosen and costs get learned.
@@ -104,9 +103,9 @@ class Resident:
         shape, image = _shape_of(sampling), _first_frame(task, sampling)
         short = replace(sampling, num_inference_steps=min(WARM_UP_STEPS, sampling.num_inference_steps))
         if shape not in self._stage_flops:
-            # Without a method: this also teaches the meter what a full call costs.
+            # Without a method, and whole on each device: this also teaches the meter what a full call costs.
             with self._family.scheduled(self._pipeline, short), count_stages(self._pipeline) as found:
-                self._call(task, short, image)
+                self._call_whole(task, short, image)
             self._stage_flops[shape] = found[0]
         with ExitStack() as row:
             row.enter_context(self._family.scheduled(self._pipeline, sampling))
@@ -117,6 +116,11 @@ class Resident:
             self._row = row.pop_all()
         self._applied, self._row_key = applied, task.row_key
         return applied
+
+    @property
+    def row_key(self) -> str | None:
+        """Of the row in force."""
+        return self._row_key
 
     def leave_row(self) -> None:
         """Take the method off the pipeline."""
@@ -129,11 +133,26 @@ class Resident:
         self.leave_row()
         self._always.close()
 
-    @torch.no_grad()
     def _call(self, task: CellTask, sampling: Sampling, image: Any) -> Any:
+        parallel = self.spec.parallel
+        if parallel is None:
+            return self._call_whole(task, sampling, image)
+        transformer = self._family.transformer(self._pipeline)
+        with context_parallel(transformer, parallel.ulysses, parallel.ring, self._device):
+            return self._call_whole(task, sampling, image)
+
+    @torch.no_grad()
+    def _call_whole(self, task: CellTask, sampling: Sampling, image: Any) -> Any:
         arguments = self._family.call_arguments(task.key.prompt, sampling, image)
         generator = torch.Generator(self._device).manual_seed(task.key.seed)
         return self._family.videos(self._pipeline(**arguments, generator=generator, output_type="np"))[0]
+
+
+def _decisions(applied: Applied) -> tuple[DecisionRecord, ...]:
+    return tuple(
+        DecisionRecord(**{field.name: getattr(decision, field.name) for field in fields(decision)})
+        for decision in applied.decisions()
+    )
 
 
 def _first_frame(task: CellTask, sampling: Sampling) -> Any:

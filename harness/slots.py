@@ -35,15 +35,15 @@ def slots_of(
             if spec.resources.labels <= labels:
                 sizes[_size(spec.resources, least)] += cost
         free = Resources(int(node.get("CPU", 0)), node.get("GPU", 0.0), int(node.get("memory", 0)))
-        while fitting := [size for size in sizes if free.meets(size)]:
+        while fitting := [size for size in sizes if _has_room(free, size)]:
             size = max(fitting, key=lambda size: sizes[size] / (counts[size] + 1))
             counts[size] += 1
             found.append(replace(size, labels=labels))
             free = replace(
                 free,
-                cpus=free.cpus - size.cpus,
-                gpus=free.gpus - size.gpus,
-                memory_bytes=free.memory_bytes - size.memory_bytes,
+                cpus=free.cpus - size.ranks * size.cpus,
+                gpus=free.gpus - size.ranks * size.gpus,
+                memory_bytes=free.memory_bytes - size.ranks * size.memory_bytes,
             )
     chosen = sorted(found, key=lambda slot: -len(slot.labels))[:limit]
     _refuse_unserved(work, chosen, found, nodes, least)
@@ -56,6 +56,15 @@ def _size(demand: Resources, least: Resources) -> Resources:
         cpus=max(demand.cpus, least.cpus),
         gpus=max(demand.gpus, least.gpus),
         memory_bytes=max(demand.memory_bytes, least.memory_bytes),
+        ranks=demand.ranks,
+    )
+
+
+def _has_room(free: Resources, size: Resources) -> bool:
+    return (
+        free.cpus >= size.ranks * size.cpus
+        and free.gpus >= size.ranks * size.gpus
+        and free.memory_bytes >= size.ranks * size.memory_bytes
     )
 
 

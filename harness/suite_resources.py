@@ -17,14 +17,15 @@ class ResourcesEntry(StrictModel):
     cpus: Annotated[int, Field(ge=1)] = 1
     """`fleet.cpus_per_worker`, where that is more."""
     gpus: Annotated[float, Field(gt=0)] | None = None
-    """`fleet.gpus_per_worker` where left out. A cell computes on one; more keep the others free of other cells."""
+    """`fleet.gpus_per_worker` where left out. A process computes on one; more keep the others free of other cells. A
+    model that is spread over devices (`parallel`) has so many processes, and each of them these resources."""
     memory_gb: Annotated[float, Field(gt=0)] | None = None
     """Of the machine, not of its GPUs; 10^9 bytes."""
     labels: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] | None = None
     """Ray resources that the machine must have, such as `accelerator_type:H200`, which Ray itself says of its GPUs."""
 
 
-def demand_of(entries: Mapping[str, ResourcesEntry], label: str, family: str) -> Resources:
+def demand_of(entries: Mapping[str, ResourcesEntry], label: str, family: str, ranks: int = 1) -> Resources:
     """What a model's workers need: what is said of the model, else of its family, else nothing special."""
     entry = entries.get(label) or entries.get(family) or ResourcesEntry()
     return Resources(
@@ -32,4 +33,5 @@ def demand_of(entries: Mapping[str, ResourcesEntry], label: str, family: str) ->
         gpus=entry.gpus or 0.0,
         memory_bytes=round((entry.memory_gb or 0.0) * 1e9),
         labels=frozenset(entry.labels or ()),
+        ranks=ranks,
     )

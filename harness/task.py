@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.images import FirstFrame
+from harness.parallel import Parallel
 from harness.records import CellKey, CellRecord, Status
 from harness.resources import Resources
 
@@ -34,6 +35,8 @@ class ModelSpec:
     rung: ModelRung | None = None
     resources: Resources = field(default_factory=Resources)
     """What a worker must have been given for it."""
+    parallel: Parallel | None = None
+    """Over how many devices each of its videos is spread; None for one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,11 @@ import torch
 
 from harness.discovery import load_metric
 from harness.environment import describe_environment
-from harness.errors import InvalidVideoError, MetricUnavailableError, StoreError, StoreFullError, one_line
+from harness.errors import InvalidVideoError, MetricUnavailableError, ModelError, StoreError, StoreFullError, one_line
 from harness.metrics.base import Frames, Metric
+from harness.ranks import RankError, Ranks
 from harness.records import CellRecord, ScoreRecord, Status
-from harness.resident import Resident
+from harness.resident import Made, Resident
 from harness.storage_faults import PATIENCE_S
 from harness.store import Store, lossless_path
 from harness.task import CellTask, ModelSpec
@@ -46,7 +47,9 @@ def best_device() -> str:
 class Worker:
     """Holds at most one pipeline. Not thread-safe: one cell at a time."""
 
-    def __init__(self, store_root: str, device: str | None = None) -> None:
+    def __init__(self, store_root: str, device: str | None = None, ranks: Ranks | None = None) -> None:
+        """`ranks` are the processes this one makes cells together with, as their leader or by `follow`."""
+        self._ranks = ranks
         self._store = Store(store_root, PATIENCE_S)
         self._device = device or best_device()
         self._name = f"{socket.gethostname()}:{os.getpid()}"
@@ -78,10 +81,32 @@ class Worker:
         except Exception as error:
             status, reason = _status_of(error), one_line(error)
         # Only now, since the error's traceback holds on to the tensors of the generation that failed.
+        self._recover(status)
+        return self._record(task, attempt, started_at, status, reason=reason)
+
+    def follow(self) -> None:
+        """Make the cells of the ranks' leader with it, and store nothing, until it is gone."""
+        if self._ranks is None:
+            raise RuntimeError("a worker that is alone has nobody to follow")
+        self._ranks.follow(self._part, self._drop_row, _status_of, self._recover)
+
+    def _part(self, task: CellTask) -> Made:
+        return self._pipeline(task.model).generate(task)
+
+    def _generate(self, task: CellTask) -> Made:
+        wanted = 1 if task.model.parallel is None else task.model.parallel.ranks
+        if wanted != (1 if self._ranks is None else self._ranks.size):
+            raise ModelError(f"model {task.model.label!r} is spread over {wanted} devices, which this worker has not")
+        if self._ranks is None:
+            return self._part(task)
+        in_force = self._resident is not None and self._resident.row_key == task.row_key
+        return self._ranks.make(task, self._part, in_force)
+
+    def _recover(self, status: Status) -> None:
+        """Let go of what a generation that failed may have left."""
         self._drop_row()
         if status is Status.OOM:
             self._drop_pipeline()
-        return self._record(task, attempt, started_at, status, reason=reason)
 
     def close(self) -> None:
         """Restore and let go of the pipeline."""
@@ -103,8 +128,7 @@ class Worker:
         else:
             # Of a record that was taken back: other frames may follow.
             self._store.forget_scores(task.cell_id)
-        resident = self._pipeline(task.model)
-        made = resident.generate(task)
+        made = self._generate(task)
         sha256 = frames_sha256(made.frames)
         if existing is not None and existing.frames_sha256 != sha256:
             raise InvalidVideoError(
@@ -256,6 +280,8 @@ class Worker:
 
 
 def _status_of(error: BaseException) -> Status:
+    if isinstance(error, RankError):
+        return error.status
     starved = isinstance(error, torch.cuda.OutOfMemoryError | MemoryError)
     if starved or any(words in str(error) for words in _OUT_OF_MEMORY):
         return Status.OOM

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from methods.base import Applied, Branch, Method, MethodError, Sampling
 from methods.families.base import Family, Signal
 from methods.hooks import AppliedHooks, Call
+from methods.hooks.context_parallel import Ratio, of_all_ranks
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +209,9 @@ class RateRule:
         return moreg + abs(gradient)
 
 
-def relative_change(before: Tensor, after: Tensor) -> Tensor:
+def relative_change(before: Tensor, after: Tensor, ratio: Ratio = torch.div) -> Tensor:
     """|before - after|_1 / |before|_1 over all elements, in float32."""
-    return _norm(before - after) / _norm(before)
+    return ratio(_norm(before - after), _norm(before))
 
 
 def motion_score(attention: Tensor, num_frames: int, strides: Sequence[int]) -> Tensor:
@@ -303,9 +304,10 @@ class _AppliedAdaCache(AppliedHooks):
         if rule is not None and not rule.is_measured(call.step_index):
             return
         if rule is not None and key in self.store:
-            measured = [relative_change(self.store.get(key), attention)]
+            measured = [relative_change(self.store.get(key), attention, self.ratio)]
             if self._method.apply_moreg:
-                measured.append(motion_score(attention, self._num_frames, self._method.moreg_strides))
+                whole = of_all_ranks(self.transformer, attention)
+                measured.append(motion_score(whole, self._num_frames, self._method.moreg_strides))
             change, *motion = torch.stack(measured).tolist()
             self.controller.decide("compute", rule.measure(change, motion[0] if motion else None))
         self.store.put(key, attention)

@@ -116,6 +116,8 @@ class Method(ABC):
     rung_fields: ClassVar[tuple[str, ...]] = ()
     """Fields that hold the folder of trained weights (`methods.students.rung`). A suite gives them relative to itself,
     and a video is filed under what lies in the folder, not under its name."""
+    one_device: ClassVar[str | None] = None
+    """Why a video's tokens cannot be spread over several devices under this method; None where they can."""
     adaptive: ClassVar[bool] = False
     """Whether what is computed depends on the video; such a method can be told what to do by `Applied.follow`."""
 

@@ -85,6 +85,7 @@ class CacheDit(Method):
 
     summary: ClassVar[str] = "cache-dit's own code: middle blocks are reused while the first ones change little"
     source: ClassVar[str] = "vipshop/cache-dit 1.5.3; diffusers 0.42.1"
+    one_device: ClassVar[str | None] = "cache-dit's runner takes tokens from before they are split over devices"
     adaptive: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -83,7 +83,7 @@ class _AppliedFirstBlockCache(AppliedHooks):
             full, change = True, None
         else:
             reference = self.store.get(key)
-            change = ((residual - reference).abs().mean() / reference.abs().mean()).item()
+            change = self.ratio((residual - reference).abs().mean(), reference.abs().mean()).item()
             full = is_full(change, self._threshold)
         self._skip = not full
         self.controller.decide("compute" if full else "partial", change)

@@ -14,6 +14,7 @@ from methods.families.base import Family
 from methods.hooks import Call
 from methods.hooks.block_outputs import BlockOutputs
 from methods.hooks.branches import BranchHooks
+from methods.hooks.context_parallel import Ratio
 from methods.hooks.guidance import half_of
 
 Level = Literal["step", "cfg", "block"]
@@ -178,9 +179,9 @@ class MixCache(Method):
         return _AppliedMixCache(pipeline, family, self).install()
 
 
-def relative_l1(value: Tensor, reference: Tensor) -> Tensor:
+def relative_l1(value: Tensor, reference: Tensor, ratio: Ratio = torch.div) -> Tensor:
     """The paper's distance (equation 5), |value - reference| / |reference| in sums: a float32 scalar on the device."""
-    return (value - reference).abs().sum(dtype=torch.float32) / reference.abs().sum(dtype=torch.float32)
+    return ratio((value - reference).abs().sum(dtype=torch.float32), reference.abs().sum(dtype=torch.float32))
 
 
 def _block_of(mode: str) -> int:
@@ -311,7 +312,7 @@ class _AppliedMixCache(BranchHooks):
         """Measure against what is cached under a key, if anything is: that tensor, or number `of` of those."""
         if self.told() is None and key in self.store:
             reference = self.store.get(key)
-            self._pending[name] = relative_l1(value, reference if of is None else reference[of])
+            self._pending[name] = relative_l1(value, reference if of is None else reference[of], self.ratio)
 
     def _start(self) -> int | None:
         return _block_of(self._mode) if self._mode.startswith("block_") else None

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor
 
 from methods.base import Applied, Branch, Method, Sampling
 from methods.families.base import Family
 from methods.hooks import AppliedHooks
+from methods.hooks.context_parallel import Ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +176,9 @@ def evaluate(coefficients: Sequence[float], x: float) -> float:
     return value
 
 
-def relative_change(modulated: Tensor, before: Tensor) -> Tensor:
+def relative_change(modulated: Tensor, before: Tensor, ratio: Ratio = torch.div) -> Tensor:
     """mean|m - m_before| / mean|m_before|, a scalar."""
-    return (modulated - before).abs().mean() / before.abs().mean()
+    return ratio((modulated - before).abs().mean(), before.abs().mean())
 
 
 class Accumulator:
@@ -231,6 +233,6 @@ class _AppliedTeaCache(AppliedHooks):
             rule.force()
             self._skip = False
         else:
-            self._skip, distance = rule.advance(relative_change(modulated, self.store.get(key)).item())
+            self._skip, distance = rule.advance(relative_change(modulated, self.store.get(key), self.ratio).item())
             self.controller.decide("reuse" if self._skip else "compute", distance)
         self.store.put(key, modulated)

@@ -29,7 +29,8 @@ _ARITHMETIC = re.compile(
 )
 """Names of operators whose work grows faster than their output. Element-wise operators count as zero everywhere."""
 _FREE = re.compile(r"upsample|vector_norm|fftfreq|fftshift|prepack|_backward")
-_BUILT_IN = frozenset({"aten", "prim", "prims", "profiler"})
+_BUILT_IN = frozenset({"aten", "prim", "prims", "profiler", "c10d", "_c10d_functional"})
+"""Operators of torch itself; the last two pass tensors between devices, which is no arithmetic."""
 
 
 class FlopMeter:

@@ -69,6 +69,8 @@ class Family(ABC):
     """Order of the halves where `guidance` is `batched`."""
     batched_arguments: ClassVar[tuple[str, ...]] = ()
     """Arguments of the transformer that hold both halves along their first dimension."""
+    context_parallel: ClassVar[bool] = False
+    """Whether diffusers knows how to spread the transformer's tokens over several devices (`_cp_plan`)."""
     needs_image: ClassVar[bool] = False
     """Whether a video begins with a given image."""
     takes_conditions: ClassVar[bool] = False

@@ -8,11 +8,13 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
+import torch
 from diffusers.hooks.hooks import BaseState, HookRegistry, ModelHook, StateManager
 from torch import Tensor, nn
 
 from methods.base import AlreadyAppliedError, Applied, Branch, Decision, NothingHookedError
 from methods.families.base import Family, Signal
+from methods.hooks.context_parallel import over_ranks
 from methods.hooks.controller import Call, Controller
 from methods.hooks.modules import BlockHook, BlockRange, Keep, ModuleCacheHook, SignalHook, TypedHook, UnneededHook
 from methods.hooks.store import TensorStore
@@ -166,6 +168,14 @@ class AppliedHooks(Applied):
     def follow(self, trace: Sequence[Decision]) -> None:
         """See `Applied.follow`."""
         self._trace = {(decision.step_index, decision.branch): decision for decision in trace}
+
+    def ratio(self, numerator: Tensor, denominator: Tensor) -> Tensor:
+        """Their quotient over the whole video, where each rank of several has measured both on its part of the tokens.
+
+        Every rule that compares what was computed with a threshold goes through this, or its ranks may disagree.
+        """
+        both = over_ranks(self.transformer, torch.stack([numerator, denominator]))
+        return both[0] / both[1]
 
     def told(self) -> Decision | None:
         """What the trace that is followed says about the call in progress; None where no trace is followed."""

@@ -1,16 +1,18 @@
 """Cells without a model: tasks and records for tests, and a worker that behaves as a task's prompt tells it to.
 
 The prompt is a word, perhaps followed by seconds: `ok`, `sleep 0.5`, `raise`, `exit` (the process dies), `fail`, `oom`,
-`invalid`, `full` (the store is), `crash-after-commit`, and, at the first attempt only, `once-exit` and
-`once-exit-unscored`. Every execution appends lines to `executions.log` below the store's root, which is how tests count
-what really ran.
+`invalid`, `full` (the store is), `crash-after-commit`, and, at the first attempt only, `once-exit`,
+`once-exit-unscored` and `once-peer-exit` (of two ranks the one that follows dies, and the leader hangs). Each execution
+appends lines to `executions.log` below the store's root, which is how tests count what really ran.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
+from typing import Any
 
 from harness.errors import StoreFullError
 from harness.records import CellKey, CellRecord, ScoreRecord, Status
@@ -88,8 +90,14 @@ def executions(root: Path) -> list[tuple[str, str]]:
 class FakeWorker:
     """Stands where `harness.worker.Worker` stands."""
 
-    def __init__(self, store_root: str) -> None:
+    def __init__(self, store_root: str, ranks: Any = None) -> None:
         self._store = Store(store_root)
+        self._peer = Path(store_root) / "follower.pid"
+
+    def follow(self) -> None:
+        """Say who it is, and wait."""
+        self._peer.write_text(str(os.getpid()))
+        time.sleep(600)
 
     def run(self, task: CellTask, attempt: int) -> CellRecord:
         """Do what the prompt says, writing sidecars in the order the real worker does."""
@@ -97,6 +105,11 @@ class FakeWorker:
         word, _, seconds = task.key.prompt.partition(" ")
         if word == "exit" or (word == "once-exit" and attempt == 1):
             os._exit(1)
+        if word == "once-peer-exit" and attempt == 1:
+            while not self._peer.exists():
+                time.sleep(0.05)
+            os.kill(int(self._peer.read_text()), signal.SIGKILL)
+            time.sleep(600)
         if word == "raise":
             raise ValueError(f"a bug in cell {task.prompt_index}")
         if word == "full":

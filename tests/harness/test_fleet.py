@@ -17,6 +17,7 @@ import harness.fleet as fleet
 from harness.driver import FleetError
 from harness.errors import StoreFullError
 from harness.events import EventKind, FleetEvent, FleetSummary
+from harness.parallel import Parallel
 from harness.ray_cluster import joined_ray
 from harness.records import Status
 from harness.resources import Resources
@@ -187,3 +188,26 @@ def test_cells_go_where_their_model_may_run_or_the_suite_is_refused(tmp_path: Pa
     assert len(executions(tmp_path)) == 8
     with pytest.raises(FleetError, match="accelerator_type:H200, which model 'labelled' needs: none of the 1 machines"):
         run(tmp_path / "nowhere", [*plain, *labelled("accelerator_type:H200")])
+
+
+def on_two_devices(task: CellTask) -> CellTask:
+    return replace(task, model=replace(task.model, parallel=Parallel(ulysses=2), resources=Resources(ranks=2)))
+
+
+def test_a_worker_of_two_ranks_takes_two_places_and_dies_with_either(tmp_path: Path) -> None:
+    hit, other = (
+        on_two_devices(make_task(prompt, prompt_index=at)) for at, prompt in enumerate(["once-peer-exit", "ok"])
+    )
+    summary, events = run(tmp_path, [hit, other], workers=1)
+    assert (summary.made, summary.failed, summary.attempts, summary.workers_replaced) == (2, 0, 3, 1)
+    (lost,) = [event for event in events if event.kind is EventKind.WORKER_LOST]
+    assert "one of its ranks ended" in (lost.message or "")
+    (started, *_) = [event for event in events if event.kind is EventKind.WORKER_STARTED]
+    assert "and 1 more" in (started.worker or "")
+
+
+def test_ranks_are_on_one_machine_or_the_suite_is_refused(tmp_path: Path) -> None:
+    task = make_task("ok")
+    wide = replace(task, model=replace(task.model, resources=Resources(ranks=8)))
+    with pytest.raises(FleetError, match=r"8 ranks of 1 CPUs, 0 GPUs each, which model 'tiny' needs: none of the 1 "):
+        run(tmp_path, [wide], workers=None)

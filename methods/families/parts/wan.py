@@ -42,6 +42,7 @@ class WanFamily(Family):
     guidance: ClassVar[Guidance] = "sequential"
     signals: ClassVar[tuple[str, ...]] = ("temb", "timestep_proj")
     takes_conditions: ClassVar[bool] = True
+    context_parallel: ClassVar[bool] = True
     detail_modules: ClassVar[tuple[str, ...]] = ("condition_embedder", "proj_out")
     float32_components: ClassVar[tuple[str, ...]] = ("vae",)
     """Components that stay in float32 whatever type is asked for, as upstream keeps them."""
