@@ -33,7 +33,8 @@ from harness.cost.traces import stated_basis
 from harness.discovery import load_family
 from harness.environment import describe_environment
 from harness.measure.memory import PeakMemory
-from harness.plan import Row, make_plan
+from harness.plan import make_plan
+from harness.planning.row import Row
 from harness.variant import load_variant
 from methods.base import Decision
 

@@ -21,7 +21,7 @@ from harness.status_cli import status
 from harness.study_cli import study_app
 from harness.submit_cli import logs, shell_init, stop, submit
 from harness.train_cli import train_app
-from harness.vbench_cli import export_vbench, score_vbench
+from harness.vbench_cli import export_vbench, score_until_ended, score_vbench
 
 if TYPE_CHECKING:
     from harness.plan import Plan
@@ -98,9 +98,13 @@ def plan(
 ) -> None:
     """Print rows, cells and skip reasons, and with --cost what each costs. Loads no weights."""
     from harness.plan import make_plan
+    from harness.planning.remembered import users_memory
     from harness.variant import load_variant
 
-    made = make_plan(load_variant(suite, tiny=tiny, first_prompts=first_prompts))
+    remembered = users_memory()
+    made = make_plan(load_variant(suite, tiny=tiny, first_prompts=first_prompts), remembered)
+    if remembered is not None:
+        remembered.keep()
     rows = [
         {
             "row": row.name,
@@ -172,7 +176,7 @@ def run(
         track=track,
     )
     _score_image_sets(ran.store, ran.loaded, ran.manifest)
-    score_vbench(ran.store, ran.loaded, ran.manifest)
+    score_vbench(ran.store, ran.loaded, ran.manifest, address)
     report = _write_report(ran.store, ran.manifest, None)
     print(f"report: {report.path}")
     tracked = not track or _track(ran.store, ran.manifest, report)
@@ -188,9 +192,14 @@ def run(
 
 @app.command()
 def score(
-    suite: SuiteFile, store: StoreOption = None, tiny: TinyOption = False, first_prompts: FirstPromptsOption = None
+    suite: SuiteFile,
+    store: StoreOption = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster whose machines score with VBench")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on while a run makes videos")] = False,
+    tiny: TinyOption = False,
+    first_prompts: FirstPromptsOption = None,
 ) -> None:
-    """Score what a run left: with VBench, and each row's images as a set (FID and the like)."""
+    """Score what a run left, or makes: with VBench, and each row's images as a set (FID and the like)."""
     from harness.store import Store
     from harness.variant import load_variant
 
@@ -199,7 +208,12 @@ def score(
         raise SuiteError(f"{suite}: asks for no such score; add vbench: {{}} or image_set: {{metrics: [fid]}}")
     opened = Store(store or loaded.suite.store)
     manifest = opened.manifest(loaded.suite.suite)
-    sets, vbench = _score_image_sets(opened, loaded, manifest), score_vbench(opened, loaded, manifest)
+
+    def by_vbench() -> bool:
+        return score_vbench(opened, loaded, manifest, address)
+
+    vbench = score_until_ended(opened, loaded.suite.suite, by_vbench) if follow else by_vbench()
+    sets = _score_image_sets(opened, loaded, manifest)
     if not (sets and vbench):
         raise typer.Exit(1)
 

@@ -135,32 +135,42 @@ def code_hash(method: str, family: str, *beside: str) -> str:
     """
     from harness.records import GENERATION, canonical_hash  # here, since asking for names is to be quick
 
-    reached: dict[str, Path] = {}
+    reached: dict[str, str] = {}
     for module in (f"{METHODS}.{method}", f"{FAMILIES}.{family}", *beside):
         _reach(module, reached)
     declared = {} if GENERATION == 1 else {"generation": GENERATION}
-    return canonical_hash({name: _code_of(path) for name, path in reached.items()} | declared)
+    return canonical_hash(reached | declared)
 
 
-def _reach(module: str, reached: dict[str, Path]) -> None:
-    """Add a module of `methods` and what it imports from there, at any depth."""
+def _reach(module: str, reached: dict[str, str]) -> None:
+    """Add the code of a module of `methods` and of what it imports from there, at any depth."""
     base = _folder(METHODS).joinpath(*module.split(".")[1:])
     path = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
     if module in reached or not path.is_file():
         return  # a name imported from a module is no module
-    reached[module] = path
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == METHODS:
-            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
-                _reach(str(name), reached)
+    reached[module], imported = _read_code(path.read_text(encoding="utf-8"))
+    for name in imported:
+        _reach(name, reached)
 
 
 def _code_of(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return _read_code(path.read_text(encoding="utf-8"))[0]
+
+
+@cache
+def _read_code(text: str) -> tuple[str, tuple[str, ...]]:
+    """The syntax tree without docstrings, and the names of `methods` that are imported, which may be modules.
+
+    Most methods are made of the same modules, so each text is only read once.
+    """
+    tree = ast.parse(text)
+    imported: dict[str, None] = {}
     for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == METHODS:
+            imported |= dict.fromkeys((str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)))
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
-    return ast.dump(tree)
+    return ast.dump(tree), tuple(imported)
 
 
 def _is_text(node: ast.stmt) -> bool:

@@ -1,22 +1,25 @@
 """A suite becomes rows and cells: lazily, purely, without loading a model.
 
-Torch is imported (methods are classes of it), weights, Ray and MLflow are not.
+Neither weights, Ray nor MLflow are imported; torch is where methods and families must be asked (see `planning.facts`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.calibrate.use import UsedCalibration, used_calibration
 from harness.discovery import code_hash
 from harness.errors import SuiteError, nearest
 from harness.images import FirstFrame
+from harness.planning.configured import ConfiguredMethod
+from harness.planning.facts import Facts
 from harness.planning.images import planned_first_frames
 from harness.planning.models import model_of, shown_model
+from harness.planning.remembered import Remembered
+from harness.planning.row import Row
 from harness.planning.rungs import identity, misfit, missing_weights, rung_folders, with_rungs
 from harness.planning.stated import (
     StatedRow,
@@ -26,51 +29,20 @@ from harness.planning.stated import (
     row_label,
     stated_rows,
 )
-from harness.planning.variants import row_name, variants
+from harness.planning.variants import row_name
 from harness.records import CellKey, RowManifest, StatedRowManifest, SuiteManifest, canonical_hash
 from harness.seeds import seed_of
 from harness.suite import LoadedSuite
-from harness.suite_cost import Published, StatedCost
 from harness.task import CellTask, ModelSpec
 
 if TYPE_CHECKING:
-    from methods.base import Method, Sampling
-    from methods.families.base import Family
+    from methods.base import Sampling
 
 ORIGINAL = "original"
 STUDENT = "methods.students.in_force"
 """What computes beside the method where a model runs a rung."""
 MAX_NAME_BYTES = 240
 """Of a video's file name without its ending; file systems take 255."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """Model x method configuration: one line of a table, one MLflow run."""
-
-    name: str
-    row_key: str
-    index: int
-    model: ModelSpec
-    fingerprint: str
-    method_name: str
-    method: Method
-    config: dict[str, Any]
-    """The method's, as cells are filed under it: hashes stand for folders of weights."""
-    sampling: Sampling
-    """The sampling really used."""
-    code: str
-    baseline: str | None
-    """Name of the row it is compared with; None for a model's own original and where the suite has no original."""
-    skip_reason: str | None
-    """Why there are no cells of it: method and family do not go together, or weights or first frames are missing."""
-    supported: bool
-    """Whether method and family go together: such a row has a price, whatever is missing."""
-    expected_cost: float
-    first_frames: tuple[FirstFrame, ...] = ()
-    """One for each prompt, where the family needs images."""
-    cost: StatedCost | None = None
-    published: Published | None = None
 
 
 @dataclass(frozen=True)
@@ -97,16 +69,17 @@ class Plan:
         seed = seed_of(self.loaded.suite.seeds, prompt_index=prompt_index, sample_index=sample_index)
         return CellKey(
             family=row.model.family,
-            model=Path(row.model.model).name if Path(row.model.model).is_absolute() else row.model.model,
+            model=row.key_model,
             model_fingerprint=row.fingerprint,
             dtype=row.model.dtype,
             method=row.method_name,
             config=row.config,
             code=row.code,
-            sampling=row.sampling.as_plain(),
+            sampling=row.plain_sampling,
             prompt=self.loaded.text_of(prompt_index),
             seed=seed,
             image=row.first_frames[prompt_index].sha256 if row.first_frames else None,
+            parallel=_degrees(row.model),
         )
 
     def tasks(self) -> Iterator[CellTask]:
@@ -146,7 +119,7 @@ class Plan:
                     keep_lossless=suite.image_set is not None,
                     drop_reference=suite.image_set is None and not suite.fleet.keep_reference_frames,
                     first_frame=row.first_frames[prompt_index] if row.first_frames else None,
-                    rungs=tuple(rung_folders(row.method).items()),
+                    rungs=tuple(rung_folders(row.configured).items()),
                 )
 
     def manifest(self) -> SuiteManifest:
@@ -182,6 +155,7 @@ class Plan:
             sampling=row.sampling.as_plain(),
             baseline=row.baseline,
             skip_reason=row.skip_reason,
+            devices=row.model.resources.ranks,
             cell_ids=tuple(self.cell_key(row, *place).cell_id for place in self.places()) if runs else (),
         )
 
@@ -191,15 +165,16 @@ class Plan:
             yield from ((prompt_index, sample_index) for sample_index in range(self.loaded.samples_of(prompt_index)))
 
 
-def make_plan(loaded: LoadedSuite) -> Plan:
-    """Expand a suite.
+def make_plan(loaded: LoadedSuite, remembered: Remembered | None = None) -> Plan:
+    """Expand a suite. What is `remembered` of methods and families is not asked again, and makes no other plan.
 
     Raises:
         SuiteError: a method's field is unknown or has a wrong value, a label or a row is there twice, a folder is
             missing.
     """
     suite = loaded.suite
-    models = {label: model_of(loaded, label) for label in suite.models}
+    facts = Facts(remembered)
+    models = {label: model_of(loaded, label, facts) for label in suite.models}
     samplings = {label: (spec, default) for label, (spec, _, _, default) in models.items()}
     check_baselines(loaded, {label: default for label, (_, default) in samplings.items()})
     frames = planned_first_frames(
@@ -213,16 +188,17 @@ def make_plan(loaded: LoadedSuite) -> Plan:
                 raise SuiteError(f"{where}: unknown model {label!r}{nearest(label, models)}")
         calibration = used_calibration(loaded, index, entry)
         configured = [
-            (given, with_rungs(loaded, index, method)) for given, method in variants(loaded, index, entry, calibration)
+            (given, with_rungs(loaded, index, method))
+            for given, method in facts.configured(loaded, index, entry, calibration)
         ]
         labels = [label for label in models if entry.models is None or label in entry.models]
         check_statements(loaded, index, entry, [method for _, method in configured], len(configured) * len(labels))
         for label in labels:
-            spec, family, fingerprint, default = models[label]
+            spec, _, fingerprint, default = models[label]
             prefix = row_label(entry.models, entry.name is not None, label, several=len(models) > 1)
             for given, method in configured:
                 name = row_name(entry, given, len(configured), prefix)
-                row = _row(len(rows), name, spec, family, fingerprint, default, entry.method, method)
+                row = _row(facts, len(rows), name, spec, fingerprint, default, method)
                 row = _with_first_frames(row, frames.get(label))
                 rows.append(replace(row, cost=entry.cost, published=entry.published))
                 _refuse_calibration(loaded, calibration, rows[-1])
@@ -243,41 +219,48 @@ def make_plan(loaded: LoadedSuite) -> Plan:
 
 
 def _row(
+    facts: Facts,
     index: int,
     name: str,
     spec: ModelSpec,
-    family: Family,
     fingerprint: str,
     default: Sampling,
-    method_name: str,
-    method: Method,
+    method: ConfiguredMethod,
 ) -> Row:
-    sampling, config = method.sampling(default), identity(method)
-    identified = {
+    config = identity(method)
+    pairing = facts.pairing(method, config, spec.family, default)
+    sampling = pairing.sampling
+    identified: dict[str, Any] = {
         "family": spec.family,
         "fingerprint": fingerprint,
         "dtype": spec.dtype,
-        "method": method_name,
+        "method": method.name,
         "config": config,
         "sampling": sampling.as_plain(),
     }
+    if spec.parallel is not None:
+        identified["parallel"] = _degrees(spec)
+    alone = method.one_device if spec.parallel is not None else None
+    reason = pairing.unsupported or misfit(method, spec.rung) or alone
     return Row(
         name=name,
         row_key=canonical_hash(identified),
         index=index,
         model=spec,
         fingerprint=fingerprint,
-        method_name=method_name,
-        method=method,
+        configured=method,
         config=config,
         sampling=sampling,
-        code=code_hash(method_name, spec.family, *([STUDENT] if spec.rung is not None else [])),
+        code=code_hash(method.name, spec.family, *([STUDENT] if spec.rung is not None else [])),
         baseline=None,
-        skip_reason=(reason := method.unsupported(family) or misfit(method, spec.rung))
-        or missing_weights(method, spec.rung),
+        skip_reason=reason or missing_weights(method, spec.rung),
         supported=reason is None,
         expected_cost=sampling.num_inference_steps / default.num_inference_steps,
     )
+
+
+def _degrees(spec: ModelSpec) -> dict[str, int] | None:
+    return None if spec.parallel is None else asdict(spec.parallel)
 
 
 def _with_first_frames(row: Row, frames: tuple[FirstFrame, ...] | str | None) -> Row:

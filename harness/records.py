@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import from_json
 
 SCHEMA_VERSION = 2
 """Of all records on disk; see `harness.sidecar`."""
@@ -64,11 +65,14 @@ class CellKey(Record):
     seed: int
     image: str | None = None
     """Content hash of the image the video begins with."""
+    parallel: dict[str, int] | None = None
+    """Degrees of context parallelism (`harness.parallel`), which latency, memory and the last bits depend on."""
 
     @property
     def cell_id(self) -> str:
-        """Hash of all fields, and with it the cell's name everywhere. Cells of text alone are named as ever."""
-        return canonical_hash(self.model_dump(mode="json", exclude={"image"} if self.image is None else None))
+        """Hash of all fields, and with it the cell's name everywhere; of those that came later, only where given."""
+        later = {name for name in ("image", "parallel") if getattr(self, name) is None}
+        return canonical_hash(self.model_dump(mode="json", exclude=later))
 
 
 def canonical_hash(value: Any) -> str:
@@ -133,12 +137,28 @@ class _PlainDecisions(dict[tuple[Any, ...], DecisionRecord]):
 
 _PLAIN_DECISIONS = _PlainDecisions()
 
+_KNOWN_TEXTS: dict[bytes, tuple[DecisionRecord, ...]] = {}
+"""By their text, lists of decisions without a distance that were read lately."""
+
+_MOST_TEXTS = 1_000
+"""Some 10 KB each."""
+
 
 def _share_decisions(decisions: Any, validate: ValidatorFunctionWrapHandler) -> Any:
     """Equal decisions are one object: a suite's videos have millions of them, and most are said again and again.
 
     Where one has a distance, a number that hardly comes twice, or is no decision at all, pydantic makes all of them.
+    Whole lists are one object too where they come as the text they are on disk, which then need not be parsed again.
     """
+    if isinstance(decisions, bytes):
+        if decisions not in _KNOWN_TEXTS:
+            found = _share_decisions(from_json(decisions), validate)
+            if any(decision.distance is not None for decision in found):
+                return found
+            if len(_KNOWN_TEXTS) >= _MOST_TEXTS:
+                _KNOWN_TEXTS.clear()
+            _KNOWN_TEXTS[decisions] = found
+        return _KNOWN_TEXTS[decisions]
     try:
         if set(map(len, decisions)) == {len(_PLAIN_DECISIONS.fields)}:
             return tuple(map(_PLAIN_DECISIONS.__getitem__, map(_PLAIN_DECISIONS.values_of, decisions)))
@@ -277,6 +297,8 @@ class RowManifest(Record):
     """Row name of the original this row is compared with; None for an original."""
     skip_reason: str | None
     """Why the row cannot run; such a row has no cells."""
+    devices: int = 1
+    """That each of its videos is spread over."""
     cell_ids: tuple[str, ...]
     """Prompt-major: the cells of a prompt's samples, then those of the next; see `SuiteManifest.places`."""
 

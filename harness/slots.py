@@ -36,7 +36,8 @@ def slots_of(
                 sizes[_size(spec.resources, least)] += cost
         free = Resources(int(node.get("CPU", 0)), node.get("GPU", 0.0), int(node.get("memory", 0)))
         while fitting := [size for size in sizes if _has_room(free, size)]:
-            size = max(fitting, key=lambda size: sizes[size] / (counts[size] + 1))
+            # Each size once before any twice, so that none fills the room another needs.
+            size = max(fitting, key=lambda size: (not counts[size], sizes[size] / (counts[size] + 1)))
             counts[size] += 1
             found.append(replace(size, labels=labels))
             free = replace(
@@ -68,6 +69,12 @@ def _has_room(free: Resources, size: Resources) -> bool:
     )
 
 
+def _could_have(node: Mapping[str, float], size: Resources) -> bool:
+    """Whether an empty machine has room for a worker of this size."""
+    empty = Resources(int(node.get("CPU", 0)), node.get("GPU", 0.0), int(node.get("memory", 0)))
+    return _has_room(empty, size) and all(node.get(label, 0.0) > 0 for label in size.labels)
+
+
 def _refuse_unserved(
     work: Mapping[ModelSpec, float],
     chosen: Sequence[Resources],
@@ -81,6 +88,11 @@ def _refuse_unserved(
         needs = replace(_size(spec.resources, least), labels=spec.resources.labels)
         if any(slot.meets(spec.resources) for slot in found):
             remedy = f"the limit of {len(chosen)} workers leaves none; raise the number of workers"
+        elif any(_could_have(node, needs) for node in nodes):
+            remedy = (
+                "workers of other sizes, which other models need, fill the machine that has it; run models of different"
+                " sizes in suites of their own, or on more machines"
+            )
         else:
             best = max((node.get("GPU", 0.0), node.get("CPU", 0.0)) for node in nodes) if nodes else (0.0, 0.0)
             remedy = (

@@ -56,6 +56,13 @@ class RungEntry(StrictModel):
     """What the student is told, on the scale of classifier-free guidance (1 is none); a step is one call."""
 
 
+class ParallelEntry(StrictModel):
+    """Degrees of diffusers' context parallelism; `ulysses * ring` devices make a video."""
+
+    ulysses: Annotated[int, Field(ge=1)] = 1
+    ring: Annotated[int, Field(ge=1)] = 1
+
+
 class ModelEntry(StrictModel):
     """A pipeline: `model` is a hub id, or a folder written `./...`, `../...` or absolute (relative to the suite)."""
 
@@ -65,6 +72,8 @@ class ModelEntry(StrictModel):
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     sampling: SamplingOverrides = SamplingOverrides()
     rung: RungEntry | None = None
+    parallel: ParallelEntry | None = None
+    """Each video on several devices of one machine; a model of its own in every table, with an original of its own."""
     fps: Annotated[float, Field(gt=0)] | None = None
     """Frames per second of its videos; the suite's where left out."""
     baseline: str | None = None

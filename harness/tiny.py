@@ -83,7 +83,8 @@ def _tiny_entry(entry: ModelEntry, seed: int) -> ModelEntry:
     model = "/".join(Path(entry.model).parts[-2:]) if entry.model.startswith((".", "/")) else entry.model
     mark = f"{_SEED_MARK}{seed}" if seed else ""
     stand_in = entry.model if is_tiny(entry.model) else f"{TINY_PREFIX}{model}{mark}"
-    return entry.model_copy(update={"model": stand_in, "revision": None, "dtype": "float32", "sampling": sampling})
+    own = {"model": stand_in, "revision": None, "dtype": "float32", "sampling": sampling, "parallel": None}
+    return entry.model_copy(update=own)
 
 
 def _like(family: Family, model: str) -> tuple[str | None, int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
     from harness.records import SuiteManifest
     from harness.store import Store
     from harness.suite import LoadedSuite
+    from harness.vbench.scoring import Scoring
+
+BETWEEN_PASSES_S = 60.0
+"""How long `harness score --follow` lets videos gather, since each pass loads the models it needs."""
 
 
 def export_vbench(
@@ -48,27 +54,61 @@ def export_vbench(
         print(command)
 
 
-def score_vbench(store: Store, loaded: LoadedSuite, manifest: SuiteManifest) -> bool:
-    """Score what is made with VBench, and say what cannot be. Whether all is scored."""
+def score_vbench(store: Store, loaded: LoadedSuite, manifest: SuiteManifest, address: str | None = None) -> bool:
+    """Score what is made with VBench, here or on a cluster, and say what cannot be. Whether all is scored."""
     if not manifest.vbench_dimensions:
         return True
-    import torch
+    from harness.ray_cluster import cluster_address
 
-    from harness.doctor.needs import unavailable_dimensions
-    from harness.vbench.scoring import score_suite
-
-    scoring = score_suite(
-        store,
-        manifest,
-        unavailable=unavailable_dimensions(loaded),
-        devices=[f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"],
-        on_score=_shown,
-    )
+    scoring = (_scored_here if cluster_address(address) is None else _scored_by_fleet)(store, loaded, manifest, address)
     for name, reason in scoring.unavailable.items():
         print(f"warning: vbench {name}: {reason}", file=sys.stderr)
     failed = f", {scoring.failed} failed (in the report)" if scoring.failed else ""
     print(f"vbench: {scoring.scored} scores made, {scoring.already_scored} were there{failed}", file=sys.stderr)
     return scoring.complete
+
+
+def score_until_ended(store: Store, suite: str, score: Callable[[], bool]) -> bool:
+    """Score again and again while a run of the suite makes videos, and once more when it has ended or is silent.
+
+    Raises:
+        VBenchError: no run of it has said anything in this store.
+    """
+    from harness.run_progress import read_progress
+
+    while True:
+        said = read_progress(store, suite)
+        if said is None:
+            raise VBenchError(f"no run of {suite} is known in {store.root}; begin it first, or leave --follow out")
+        over = said.ended or said.silent(time.time())
+        complete = score()
+        if over:
+            return complete
+        time.sleep(BETWEEN_PASSES_S)
+
+
+def _scored_here(store: Store, loaded: LoadedSuite, manifest: SuiteManifest, address: str | None) -> Scoring:
+    import torch
+
+    from harness.doctor.needs import unavailable_dimensions
+    from harness.vbench.scoring import score_suite
+
+    devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"]
+    lacking = unavailable_dimensions(loaded)
+    return score_suite(store, manifest, unavailable=lacking, devices=devices, on_score=_shown)
+
+
+def _scored_by_fleet(store: Store, loaded: LoadedSuite, manifest: SuiteManifest, address: str | None) -> Scoring:
+    """What is missing on the cluster's machines, their scorers say."""
+    from harness.ray_cluster import joined_ray
+    from harness.ray_scorers import RayScorers
+    from harness.vbench.scoring import score_suite
+
+    with joined_ray(address, None) as ray:
+        fleet = RayScorers(ray)
+        return score_suite(
+            store, manifest, unavailable={}, devices=fleet.devices, open_scorer=fleet.open, on_score=_shown
+        )
 
 
 def _shown(done: int, total: int) -> None:

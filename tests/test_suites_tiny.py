@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.plan import Row, make_plan
+from harness.plan import make_plan
+from harness.planning.row import Row
 from harness.records import Status
 from harness.variant import load_variant
 from harness.worker import Worker

@@ -14,10 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.calibrate.base import Calibrator, Subject
 from harness.calibrate.calibration import Calibration, CalibrationError, MadeBy, PromptsUsed
-from harness.discovery import METHODS, load_plugin, names
+from harness.discovery import METHODS, load_family, load_plugin, names
 from harness.environment import code_commit
 from harness.errors import nearest
 from harness.loaded_model import loaded_model
+from harness.planning.facts import Facts
 from harness.planning.models import model_of, shown_model
 from harness.strict_yaml import shown
 from harness.suite import LoadedSuite
@@ -71,7 +72,8 @@ def calibrate(
         ModelError: the model cannot be loaded.
     """
     calibrator = _with_options(calibrator_of(method), method, options)
-    spec, family, fingerprint, sampling = model_of(loaded, label)
+    spec, _, fingerprint, sampling = model_of(loaded, label, Facts())
+    family = load_family(spec.family)
     if family.needs_image:
         raise CalibrationError(f"family {family.name} makes videos of images, which calibration cannot give it yet")
     told = tuple(loaded.text_of(index) for index in range(len(loaded.prompts)))

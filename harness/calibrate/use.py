@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.calibrate.calibration import Calibration, CalibrationError, read_calibration
 from harness.errors import SuiteError
+from harness.planning.plain import as_tuples
 from harness.records import UNPINNED
 from harness.suite import LoadedSuite, MethodEntry
 from harness.tiny import SIZES, is_tiny
@@ -32,7 +33,7 @@ class UsedCalibration:
             if name not in known:
                 method = self.calibration.method
                 raise SuiteError(f"{self.where}: {self.path.name}: {method} has no field {name!r}; make the file anew")
-        return {name: _tuples(value) for name, value in self.calibration.fields.items() if name not in given}
+        return {name: as_tuples(value) for name, value in self.calibration.fields.items() if name not in given}
 
     def check(
         self, loaded: LoadedSuite, *, label: str, family: str, model: str, fingerprint: str, sampling: Mapping[str, Any]
@@ -104,9 +105,3 @@ def _sampling_refusal(calibrated: Mapping[str, Any], wanted: Mapping[str, Any], 
 def default_path(loaded: LoadedSuite, label: str, method: str) -> Path:
     """Where `harness calibrate` writes unless told otherwise: beside the suite, by model and method."""
     return loaded.path.parent / "calibrations" / label / f"{method}.json"
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value

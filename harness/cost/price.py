@@ -13,7 +13,8 @@ from harness.cost.traces import SCHEDULE, Basis, basis_of_file, basis_of_store, 
 from harness.discovery import load_family
 from harness.errors import one_line
 from harness.loaded_model import student_source
-from harness.plan import Plan, Row
+from harness.plan import Plan
+from harness.planning.row import Row
 from harness.planning.stated import StatedRow
 from harness.store import Store
 from harness.suite_cost import PlannedRow, Published

@@ -7,30 +7,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.discovery import load_family
 from harness.errors import SuiteError
+from harness.parallel import Parallel
+from harness.planning.facts import Facts, FamilyFacts
 from harness.planning.rungs import model_rung
 from harness.records import UNPINNED, canonical_hash
 from harness.suite import LoadedSuite
 from harness.suite_resources import demand_of
 from harness.task import ModelSpec
-from harness.tiny import is_tiny, tiny_fingerprint, tiny_sizes
+from harness.tiny import is_tiny
 
 if TYPE_CHECKING:
     from methods.base import Sampling
-    from methods.families.base import Family
 
 _FINGERPRINTED = frozenset({".json", ".safetensors", ".bin", ".pt", ".pth", ".txt", ".model"})
 
 
-def model_of(loaded: LoadedSuite, label: str) -> tuple[ModelSpec, Family, str, Sampling]:
+def model_of(loaded: LoadedSuite, label: str, facts: Facts) -> tuple[ModelSpec, FamilyFacts, str, Sampling]:
     """One of the suite's models: what to load, its family, fingerprint and sampling.
 
     Raises:
-        SuiteError: the model's folder is missing, or the rung that runs in its place, or its family can run none.
+        SuiteError: the model's folder is missing, or the rung that runs in its place, or its family can run none,
+            or no family that can be spread over devices.
     """
     entry = loaded.suite.models[label]
-    family = load_family(entry.family)
+    family = facts.family(entry.family)
     model = entry.model
     fingerprint = entry.revision or UNPINNED
     if model.startswith((".", "/")):
@@ -43,7 +44,8 @@ def model_of(loaded: LoadedSuite, label: str) -> tuple[ModelSpec, Family, str, S
         model, fingerprint = str(folder), folder_fingerprint(folder)
     own: dict[str, Any] = {}
     if is_tiny(model):
-        fingerprint, own = tiny_fingerprint(family, model), tiny_sizes(family)
+        stand_in = facts.stand_in(entry.family, model)
+        fingerprint, own = stand_in.fingerprint, stand_in.sizes
     default = replace(family.default_sampling, **own | entry.sampling.model_dump(exclude_none=True))
     rung = model_rung(loaded, label)
     if rung is not None:
@@ -54,9 +56,22 @@ def model_of(loaded: LoadedSuite, label: str) -> tuple[ModelSpec, Family, str, S
         fingerprint = canonical_hash(identified)
         # As `StudentMethod.sampling` has it: one call a step, since the student is told the scale.
         default = replace(default, guidance_scale=1.0, true_cfg_scale=None)
-    resources = demand_of(loaded.suite.resources, label, entry.family)
-    spec = ModelSpec(label, entry.family, model, entry.revision, entry.dtype, rung, resources)
+    parallel = _parallel(loaded, label, family)
+    ranks = 1 if parallel is None else parallel.ranks
+    resources = demand_of(loaded.suite.resources, label, entry.family, ranks)
+    spec = ModelSpec(label, entry.family, model, entry.revision, entry.dtype, rung, resources, parallel)
     return spec, family, fingerprint, default
+
+
+def _parallel(loaded: LoadedSuite, label: str, family: FamilyFacts) -> Parallel | None:
+    """Over how many devices a model's videos are spread; None for one, however it is written."""
+    entry = loaded.suite.models[label].parallel
+    if entry is None or (entry.ulysses, entry.ring) == (1, 1):
+        return None
+    if not family.context_parallel:
+        where = loaded.where("models", label, "parallel")
+        raise SuiteError(f"{where}: diffusers has no plan to spread {family.name} over devices; remove parallel")
+    return Parallel(entry.ulysses, entry.ring)
 
 
 def folder_fingerprint(folder: Path) -> str:

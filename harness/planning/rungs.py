@@ -6,15 +6,13 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.errors import ModelError, SuiteError, one_line
-from harness.planning.variants import plain
+from harness.planning.configured import ConfiguredMethod
+from harness.planning.plain import plain
 from harness.suite import LoadedSuite
 from harness.task import ModelRung
-
-if TYPE_CHECKING:
-    from methods.base import Method
 
 CARD = "rung.json"
 """Written last, and holds the hash of the weights beside it, so that its own hash stands for the whole folder."""
@@ -25,7 +23,7 @@ _PREDICTOR = "disca_predictor"
 """The kind of rung that works beside a student; every other kind is a transformer itself."""
 
 
-def with_rungs(loaded: LoadedSuite, index: int, method: Method) -> Method:
+def with_rungs(loaded: LoadedSuite, index: int, method: ConfiguredMethod) -> ConfiguredMethod:
     """The method of entry `index` with the absolute paths of its rungs, which the suite gives relative to itself.
 
     Raises:
@@ -33,7 +31,7 @@ def with_rungs(loaded: LoadedSuite, index: int, method: Method) -> Method:
     """
     folders = rung_folders(method)
     resolved = {key: _resolved(loaded, folder, "methods", index, key) for key, folder in folders.items()}
-    return replace(method, **resolved)
+    return replace(method, settings=method.settings | resolved)
 
 
 def model_rung(loaded: LoadedSuite, label: str) -> ModelRung | None:
@@ -49,7 +47,7 @@ def model_rung(loaded: LoadedSuite, label: str) -> ModelRung | None:
     return ModelRung(folder, rung_hash(folder), entry.guidance_scale)
 
 
-def misfit(method: Method, under: ModelRung | None) -> str | None:
+def misfit(method: ConfiguredMethod, under: ModelRung | None) -> str | None:
     """Why a method's own weights do not go together with the student that the model runs, or None."""
     if under is None:
         return None
@@ -63,7 +61,7 @@ def misfit(method: Method, under: ModelRung | None) -> str | None:
     return None
 
 
-def missing_weights(method: Method, under: ModelRung | None) -> str | None:
+def missing_weights(method: ConfiguredMethod, under: ModelRung | None) -> str | None:
     """Which weights of a method or of its model's student are not there, and where to get them; None if all are."""
     folders = [*rung_folders(method).values(), *([under.folder] if under is not None else [])]
     reasons = []
@@ -75,16 +73,16 @@ def missing_weights(method: Method, under: ModelRung | None) -> str | None:
     return "; ".join(reasons) or None
 
 
-def rung_folders(method: Method) -> dict[str, str]:
+def rung_folders(method: ConfiguredMethod) -> dict[str, str]:
     """The folders of a method's rungs by field."""
-    named = {name: getattr(method, name) for name in method.rung_fields}
+    named = {name: method.settings[name] for name in method.rung_fields}
     return {name: folder for name, folder in named.items() if folder is not None}
 
 
-def identity(method: Method) -> dict[str, Any]:
+def identity(method: ConfiguredMethod) -> dict[str, Any]:
     """The method's configuration as cells are filed under it: plain values, and a hash for each rung's folder."""
     hashes = {name: rung_hash(folder) for name, folder in rung_folders(method).items()}
-    config: dict[str, Any] = plain(method.config())
+    config: dict[str, Any] = plain(method.settings)
     return config | hashes
 
 

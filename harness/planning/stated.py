@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.errors import SuiteError, nearest
+from harness.planning.configured import ConfiguredMethod
 from harness.suite import LoadedSuite, MethodEntry
 from harness.suite_cost import PlannedRow
 from harness.task import ModelSpec
 
 if TYPE_CHECKING:
-    from methods.base import Method, Sampling
+    from methods.base import Sampling
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,9 @@ def baseline_names(loaded: LoadedSuite, originals: Mapping[str, str]) -> dict[st
     return found
 
 
-def check_statements(loaded: LoadedSuite, index: int, entry: MethodEntry, methods: Sequence[Method], rows: int) -> None:
+def check_statements(
+    loaded: LoadedSuite, index: int, entry: MethodEntry, methods: Sequence[ConfiguredMethod], rows: int
+) -> None:
     """`cost` and `published` are of one row, and `cost` of an adaptive method.
 
     Raises:

@@ -83,10 +83,3 @@ def row_name(entry: MethodEntry, given: dict[str, Any], count: int, label: str |
 
 def _short(value: Any) -> str:
     return "-".join(map(_short, value)) if isinstance(value, tuple) else f"{value}"
-
-
-def plain(value: Any) -> Any:
-    """Tuples as lists, so that a configuration equals itself after JSON."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, tuple | list) else value

@@ -1,8 +1,8 @@
 """Scores a suite's videos with VBench once they are made: each video and dimension once, whatever breaks off.
 
-Not while videos are generated: their timings are of a device that does nothing else. Dimensions that look at the same
-videos share a process, so that a video is decoded once; where there are several devices, each gets its share of the
-videos. Every answer is in the store before the next video is looked at.
+Not on a device that generates videos: their timings are of one that does nothing else. Dimensions that look at the same
+videos share a process, so that a video is decoded once; where there are several devices, of this machine or a cluster,
+each gets its share of the videos. Every answer is in the store before the next video is looked at.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from harness.errors import VBenchError, one_line
 from harness.records import CellRecord, DimensionScoreRecord, ScoringRecord, SuiteManifest
@@ -40,8 +40,22 @@ LOSSES: Final = 3
 """So many scorers lost one after the other end a job; its other videos are scored by the next call."""
 FILTERED: Final = f"VBench takes the {SAMPLES} stillest of a prompt's samples, which only its own command finds"
 
-OpenScorer = Callable[[Sequence[str], str], VideoScorer]
-"""From dimensions and a device to a scorer that has loaded them."""
+
+class StoredScorer(Protocol):
+    """A `VideoScorer` of files in a store, wherever it is."""
+
+    versions: Mapping[str, str]
+    unavailable: Mapping[str, str]
+
+    def score(self, video: str, prompt: str, wanted: Mapping[str, Any]) -> Answer:
+        """As `VideoScorer.score`, of a path below the store's root."""
+
+    def close(self) -> None:
+        """Let go of the models."""
+
+
+OpenScorer = Callable[[Store, Sequence[str], str], StoredScorer]
+"""From a store, dimensions and a device to a scorer that has loaded them."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +90,28 @@ class Scoring:
         return not self.failed and not self.unavailable
 
 
-def open_scorer(dimensions: Sequence[str], device: str) -> VideoScorer:
-    """The scorer of these dimensions, of its own environment unless it needs none."""
-    if set(dimensions) <= set(OWN_DIMENSIONS):
-        return OwnScorer()
-    return ScorerProcess(scoring_python(), dimensions, device)
+class OnThisMachine:
+    """A scorer in this process, or a child of it."""
+
+    def __init__(self, store: Store, scorer: VideoScorer) -> None:
+        """Wrap a scorer of local files."""
+        self._store, self._scorer = store, scorer
+        self.versions, self.unavailable = scorer.versions, scorer.unavailable
+
+    def score(self, video: str, prompt: str, wanted: Mapping[str, Any]) -> Answer:
+        """As `StoredScorer.score`."""
+        with self._store.local_path(video) as path:
+            return self._scorer.score(path, prompt, wanted)
+
+    def close(self) -> None:
+        """As `StoredScorer.close`."""
+        self._scorer.close()
+
+
+def open_scorer(store: Store, dimensions: Sequence[str], device: str) -> StoredScorer:
+    """The scorer of these dimensions on this machine, of its own environment unless it needs none."""
+    own = set(dimensions) <= set(OWN_DIMENSIONS)
+    return OnThisMachine(store, OwnScorer() if own else ScorerProcess(scoring_python(), dimensions, device))
 
 
 def score_suite(
@@ -94,8 +125,9 @@ def score_suite(
 ) -> Scoring:
     """Score what is made and not scored yet, in the dimensions that the suite asks for and that are available.
 
-    `unavailable` says by dimension what is missing here; it is written down for the reports. `devices` are `cpu` or
-    `cuda:<index>`, one scorer at a time on each. `on_score` is told how many scores there are, and are to be.
+    `unavailable` says by dimension what is missing here; it is written down for the reports. `devices` are what
+    `open_scorer` understands, of this machine `cpu` or `cuda:<index>`, one scorer at a time on each. `on_score` is told
+    how many scores there are, and are to be.
     """
     missing = {name: reason for name, reason in unavailable.items() if name in manifest.vbench_dimensions}
     if FLICKERING in manifest.vbench_dimensions and _needs_filter(manifest):
@@ -170,7 +202,7 @@ class _Pass:
         self._on_score = on_score
         self._total = total
         self._lock = threading.Lock()
-        self._scorers: set[VideoScorer] = set()
+        self._scorers: set[StoredScorer] = set()
         self._stopping = False
         self.scored = self.failed = 0
         self.unavailable: dict[str, str] = {}
@@ -204,7 +236,7 @@ class _Pass:
         left, losses = iter(job.videos), 0
         while not self._stopping and losses < LOSSES:
             try:
-                scorer = self._open_scorer(job.dimensions, device)
+                scorer = self._open_scorer(self._store, job.dimensions, device)
             except ScorerLostError as error:
                 self._miss(job.dimensions, str(error))
                 return
@@ -226,7 +258,7 @@ class _Pass:
                            LOSSES, ", ".join(job.dimensions), rest)  # fmt: skip
             self._count(failed=rest)
 
-    def _go_on(self, left: Iterator[AskedVideo], scorer: VideoScorer) -> bool | None:
+    def _go_on(self, left: Iterator[AskedVideo], scorer: StoredScorer) -> bool | None:
         """Score until a scorer is lost: whether it had scored something; None where all is done."""
         scored = False
         for video in left:
@@ -244,15 +276,14 @@ class _Pass:
                 self._write(video, scorer, _all_failed(video, wanted, one_line(error)))
         return None
 
-    def _ask(self, video: AskedVideo, wanted: Mapping[str, Any], scorer: VideoScorer) -> Answer:
+    def _ask(self, video: AskedVideo, wanted: Mapping[str, Any], scorer: StoredScorer) -> Answer:
         assert video.cell.video is not None
-        with self._store.local_path(video.cell.video) as path:
-            answer = scorer.score(path, video.prompt, wanted)
+        answer = scorer.score(video.cell.video, video.prompt, wanted)
         if answer.video_sha256 != video.cell.video_sha256:
             raise VBenchError(f"{video.cell.video} is not the file that was recorded; remove it and run its cell again")
         return answer
 
-    def _write(self, video: AskedVideo, scorer: VideoScorer, answer: Answer) -> None:
+    def _write(self, video: AskedVideo, scorer: StoredScorer, answer: Answer) -> None:
         for dimension, found in answer.found.items():
             self._store.write_dimension_score(
                 DimensionScoreRecord(

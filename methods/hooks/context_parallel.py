@@ -58,11 +58,8 @@ def context_parallel(transformer: nn.Module, ulysses: int, ring: int, device: st
     mesh = init_device_mesh(kind, config.mesh_shape, mesh_dim_names=config.mesh_dim_names)
     config.setup(dist.get_rank(), dist.get_world_size(), torch.device(device), mesh)
     parallel = ParallelConfig(context_parallel_config=config)
-    processors = [
-        processor
-        for module in transformer.modules()
-        if hasattr(processor := getattr(module, "processor", None), "_parallel_config")
-    ]
+    every: list[Any] = [getattr(module, "processor", None) for module in transformer.modules()]
+    processors = [processor for processor in every if hasattr(processor, "_parallel_config")]
     backends = [processor._attention_backend for processor in processors]
     model._parallel_config = parallel
     for processor in processors:

@@ -1,12 +1,12 @@
-"""Latency and speedup by the size of the video and the device it was timed on (MixCache, Figure 12).
+"""Latency and speedup by the size of the video, the device it was timed on and how many made it (MixCache, Figure 12).
 
-A place on the axis is a size and a timing class (`reports.environments`). Sizes are those that a suite gives one and
-the same model under several labels; rows of equal method and configuration are one line through them.
+A place on the axis is a size, a timing class (`reports.environments`) and a number of devices. Sizes and numbers are
+those that a suite gives one and the same model under several labels; rows of equal method and configuration are one
+line through them.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +14,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from harness.records import RowManifest
 from reports.figures import Drawn
 from reports.figures.curves import LINES
 from reports.figures.style import INK, MARKERS, PALETTE, dress, file_name, new_figure, save
 from reports.results import Results
-from reports.rows import ORIGINAL
+from reports.rows import ORIGINAL, configuration
 from reports.source import RecordSource
 
 TITLE = "Scaling with size and devices"
@@ -27,7 +26,7 @@ POSITION = 11
 
 SIZE: Final = ("height", "width", "num_frames")
 LEGEND_COLUMNS: Final = 3
-COLUMNS: Final = ("model", "line", "method", "pixels", "place", "latency_s")
+COLUMNS: Final = ("model", "line", "method", "pixels", "devices", "place", "latency_s")
 
 
 def draw(results: Results, source: RecordSource, folder: Path) -> list[Drawn]:
@@ -50,30 +49,34 @@ def draw(results: Results, source: RecordSource, folder: Path) -> list[Drawn]:
 
 
 def scaling_frame(results: Results) -> pd.DataFrame:
-    """One line per row and timing class: mean `latency_s`; `line` is equal for one configuration at any size.
+    """One line per row and timing class: mean `latency_s`; `line` is equal for one configuration at any place.
 
     A place at which a single row was timed has nothing to compare and is left out.
     """
     rows = {row.row: row for row in results.manifest.rows}
     cells = results.cells.dropna(subset=["latency_s"])
-    several = cells["timing_class"].nunique() > 1
+    several, spread = cells["timing_class"].nunique() > 1, any(row.devices > 1 for row in rows.values())
     lines = []
     for (name, timing_class), latency in cells.groupby(["row", "timing_class"], sort=False)["latency_s"]:
         row = rows[str(name)]
         height, width, frames = (int(row.sampling.get(key) or 0) for key in SIZE)
         place = f"{height}x{width}, {frames} frames" + (f"\n{timing_class}" if several else "")
-        lines.append((row.model, _line(row), row.method, height * width * frames, place, float(latency.mean())))
-    timed = pd.DataFrame(lines, columns=list(COLUMNS)).sort_values("pixels", kind="stable")
+        if spread:
+            place += f"\n{row.devices} device{'s' * (row.devices > 1)}"
+        lines.append(
+            (
+                row.model,
+                configuration(row),
+                row.method,
+                height * width * frames,
+                row.devices,
+                place,
+                float(latency.mean()),
+            )
+        )
+    timed = pd.DataFrame(lines, columns=list(COLUMNS)).sort_values(["pixels", "devices"], kind="stable")
     lines_there = timed.groupby(["model", "place"])["line"].transform("nunique")
     return timed[(lines_there > 1).astype(bool)]
-
-
-def _line(row: RowManifest) -> str:
-    """The method and its settings, without those that a model's calibration gives it."""
-    if row.method == ORIGINAL:
-        return ORIGINAL
-    plain = {key: value for key, value in row.config.items() if isinstance(value, bool | int | float | str)}
-    return f"{row.method} {json.dumps(plain, sort_keys=True)}" if plain else row.method
 
 
 def _figure(timed: pd.DataFrame, folder: Path, name: str) -> Path:

@@ -42,7 +42,7 @@ def sheet(results: Results) -> Sheet:
 
 
 def _setting(row: RowManifest) -> str:
-    """`832x480, 81 frames, T = 50` of the sampling, as far as it is stated."""
+    """`832x480, 81 frames, T = 50` of the sampling, as far as it is stated, and the devices where they are several."""
     sampling = row.sampling
     parts = []
     if "width" in sampling and "height" in sampling:
@@ -51,6 +51,8 @@ def _setting(row: RowManifest) -> str:
         parts.append(f"{sampling['num_frames']} frames")
     if "num_inference_steps" in sampling:
         parts.append(f"T = {sampling['num_inference_steps']}")
+    if row.devices > 1:
+        parts.append(f"{row.devices} devices a video")
     return ", ".join(parts) or row.model
 
 

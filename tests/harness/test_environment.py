@@ -38,7 +38,7 @@ def test_another_thread_count_or_version_is_another_fingerprint(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 99)
     assert describe_environment("cpu")["fingerprint"] != before
     monkeypatch.undo()
-    monkeypatch.setattr(environment, "_version", lambda package: "0.0")
+    monkeypatch.setattr(environment, "package_version", lambda package: "0.0")
     assert describe_environment("cpu")["fingerprint"] != before
 
 

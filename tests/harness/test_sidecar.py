@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from fake_worker import make_record, make_score, make_task
 from pydantic import ValidationError
 
+from harness import records
 from harness.records import SCHEMA_VERSION, CellRecord, DecisionRecord, ScoreRecord
 from harness.sidecar import _STEPS, DamagedError, NewerSchemaError, dump, load
 from harness.store import Store
@@ -33,10 +35,32 @@ def test_equal_decisions_are_read_as_one_object() -> None:
     record = make_record(make_task("ok")).model_copy(update={"decisions": (plain, plain)})
     one, other = load(dump(record), CellRecord), load(dump(record), CellRecord)
     assert one == other == record
-    assert one.decisions[0] is one.decisions[1] is other.decisions[0]
+    assert one.decisions[0] is one.decisions[1]
+    assert one.decisions is other.decisions
     far = plain.model_copy(update={"distance": 0.25})
     record = record.model_copy(update={"decisions": (plain, far, plain)})
     assert load(dump(record), CellRecord).decisions == (plain, far, plain)
+
+
+def test_known_decisions_are_not_kept_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "_MOST_TEXTS", 3)
+    for step in range(10):
+        decisions = (DecisionRecord(step_index=step, branch="cond", action="reuse"),)
+        record = make_record(make_task("ok")).model_copy(update={"decisions": decisions})
+        assert load(dump(record), CellRecord).decisions == decisions
+        assert len(records._KNOWN_TEXTS) <= 3
+
+
+@pytest.mark.parametrize("last", ["decisions", "worker"])
+@pytest.mark.parametrize("indent", [1, None])
+@pytest.mark.parametrize("calls", [0, 2])
+def test_records_laid_out_by_another_hand_are_read(last: str, indent: int | None, calls: int) -> None:
+    decisions = tuple(DecisionRecord(step_index=step, branch="cond", action="reuse") for step in range(calls))
+    record = make_record(make_task("ok")).model_copy(update={"decisions": decisions})
+    fields = record.model_dump(mode="json")
+    body = json.dumps({**fields, last: fields.pop(last)}, indent=indent).encode().removeprefix(b"{").lstrip(b"\n")
+    data = b'{\n "sha256": "' + hashlib.sha256(body).hexdigest().encode() + b'",\n' + body
+    assert load(data, CellRecord) == record
 
 
 @pytest.mark.parametrize(

@@ -69,3 +69,22 @@ def test_a_limit_that_leaves_a_model_out_is_refused() -> None:
 def test_fewer_workers_are_taken_where_they_can_do_most() -> None:
     work = {model("anywhere"): 5.0, model("only there", labels=frozenset({H200})): 1.0}
     assert all(H200 in slot.labels for slot in slots_of([GPU_NODE, H200_NODE], work, WHOLE_GPU, limit=3))
+
+
+def test_ranks_are_counted_and_sizes_that_do_not_fit_together_are_told_apart() -> None:
+    wide = model("four", gpus=1.0, ranks=4)
+    assert Counter(slot.ranks for slot in slots_of([H200_NODE], {wide: 1.0}, WHOLE_GPU)) == {4: 2}
+    assert Counter(slot.ranks for slot in slots_of([H200_NODE], {wide: 1.0, model("one"): 9.0}, WHOLE_GPU)) == {
+        4: 1,
+        1: 4,
+    }
+    with pytest.raises(
+        FleetError, match="model 'one' needs: workers of other sizes, which other models need, fill the"
+    ):
+        slots_of([GPU_NODE], {wide: 2.0, model("one"): 1.0}, WHOLE_GPU)
+    with pytest.raises(
+        FleetError, match="4 ranks of 1 CPUs, 2 GPUs each, which model 'four' needs: none of the 1 mach"
+    ):
+        slots_of([GPU_NODE], {model("four", gpus=2.0, ranks=4): 1.0}, WHOLE_GPU)
+    assert not Resources().meets(Resources(ranks=2))
+    assert not Resources(ranks=2).meets(Resources())

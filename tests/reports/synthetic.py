@@ -308,6 +308,18 @@ def video_bytes(prompt: int, sample: int, damage: float) -> bytes:
     return buffer.getvalue()
 
 
+def two_models(source: MemorySource, other: MemorySource, **update: Any) -> MemorySource:
+    """The rows of both in one suite, those of `other` as a model of the label `other` whose rows have `update`."""
+    rows = tuple(
+        row.model_copy(update={"model_label": "other", "baseline": row.baseline and f"other {row.baseline}"} | update)
+        for row in other.suite.rows
+    )
+    source.suite = source.suite.model_copy(update={"rows": source.suite.rows + rows})
+    source.done |= other.done
+    source.scored |= other.scored
+    return source
+
+
 def troubled(videos: bool = False) -> MemorySource:
     """The synthetic suite with a bit of everything that goes wrong: see the comments."""
     source = synthetic(videos=videos)

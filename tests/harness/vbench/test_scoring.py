@@ -10,10 +10,19 @@ import pytest
 
 from harness.records import SuiteManifest
 from harness.store import Store
-from harness.vbench.found import Answer, Found, VideoScorer
+from harness.vbench.found import Answer, Found
 from harness.vbench.prompts import SAMPLES
 from harness.vbench.scorer_process import ScorerLostError
-from harness.vbench.scoring import GROUPS, LOSSES, Scoring, asked_videos, jobs, score_suite
+from harness.vbench.scoring import (
+    GROUPS,
+    LOSSES,
+    OnThisMachine,
+    Scoring,
+    StoredScorer,
+    asked_videos,
+    jobs,
+    score_suite,
+)
 from tests.harness.vbench.staged import SAMPLES as MADE
 from tests.harness.vbench.staged import finished
 
@@ -66,8 +75,8 @@ def score(made: tuple[Store, SuiteManifest]) -> Callable[..., tuple[Scoring, lis
     ) -> tuple[Scoring, list[tuple[str, ...]]]:
         asked: list[tuple[str, ...]] = []
 
-        def opened(dimensions: Sequence[str], device: str) -> VideoScorer:
-            return Fake(asked, after, lacks or {})
+        def opened(store: Store, dimensions: Sequence[str], device: str) -> StoredScorer:
+            return OnThisMachine(store, Fake(asked, after, lacks or {}))
 
         found = score_suite(
             made[0], manifest or made[1], unavailable=missing or {}, devices=devices, open_scorer=opened

@@ -9,28 +9,22 @@ import pytest
 
 from reports.figures.scaling import draw, scaling_frame
 from reports.results import collect
-from tests.reports.synthetic import ENVIRONMENT, ROWS, MemorySource, change, synthetic
+from tests.reports.synthetic import ENVIRONMENT, ROWS, MemorySource, change, synthetic, two_models
 
 TWO = (ROWS[0], ROWS[5])
 
 
+def other(speed: float = 1.0) -> MemorySource:
+    """The same rows again, as `two_models` wants them."""
+    specs = tuple(replace(spec, name=f"other {spec.name}", speed=speed * spec.speed) for spec in TWO)
+    return synthetic(rows=specs, prompts=2, samples=1)
+
+
 def two_sizes() -> MemorySource:
     """A model at 32x32 and, under another label, at 64x64."""
-    source = synthetic(rows=TWO, prompts=2, samples=1)
-    larger = synthetic(rows=tuple(replace(spec, name=f"large {spec.name}") for spec in TWO), prompts=2, samples=1)
-    rows = tuple(
-        row.model_copy(
-            update={
-                "model_label": "large",
-                "baseline": row.baseline and "large original",
-                "sampling": {**row.sampling, "height": 64, "width": 64},
-            }
-        )
-        for row in larger.suite.rows
-    )
-    source.suite = source.suite.model_copy(update={"rows": source.suite.rows + rows})
-    source.done |= larger.done
-    return source
+    larger = other()
+    sampling = {**larger.suite.rows[0].sampling, "height": 64, "width": 64}
+    return two_models(synthetic(rows=TWO, prompts=2, samples=1), larger, sampling=sampling)
 
 
 def test_one_line_a_configuration_through_all_sizes(tmp_path: Path) -> None:
@@ -69,3 +63,10 @@ def test_a_suite_that_never_ran_says_so(tmp_path: Path) -> None:
     source.done.clear()
     (drawn,) = draw(collect(source, source.suite), source, tmp_path)
     assert drawn == type(drawn)("No two rows were timed on videos of one size and on the same device.")
+
+
+def test_numbers_of_devices_are_places(tmp_path: Path) -> None:
+    source = two_models(synthetic(rows=TWO, prompts=2, samples=1), other(speed=1.8), devices=2)
+    frame = scaling_frame(collect(source, source.suite))
+    assert list(dict.fromkeys(frame["place"])) == ["32x32, 9 frames\n1 device", "32x32, 9 frames\n2 devices"]
+    assert len(set(frame["line"])) == 2
