@@ -8,7 +8,7 @@ import pickle
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,32 +60,27 @@ def spread(task: CellTask, parallel: Parallel = BOTH) -> CellTask:
 
 
 class Follower(Worker):
-    """The other process; `fault` is what goes wrong at its first cell."""
-
-    fault = ""
+    """The other process; a task's row says what goes wrong in it."""
 
     def _part(self, task: CellTask) -> Made:
-        fault, self.fault = self.fault, ""
-        if fault == "starves":
+        if task.row == "starves":
             raise MemoryError("no room on this rank")
-        if fault == "dies":
+        if task.row == "dies":
             os._exit(1)
-        if fault == "other seed":
+        if task.row == "other seed":
             task = replace(task, key=task.key.model_copy(update={"seed": 7}))
         return super()._part(task)
 
 
-def follow(address: str, store: str, fault: str) -> None:
+def follow(address: str, store: str) -> None:
     torch.set_num_threads(1)
-    worker = Follower(store, "cpu", Ranks.join(address, 1, 2))
-    worker.fault = fault
-    worker.follow()
+    Follower(store, "cpu", Ranks.join(address, 1, 2)).follow()
 
 
 @contextmanager
-def two_ranks(store: Path, fault: str = "") -> Iterator[Worker]:
+def two_ranks(store: Path) -> Iterator[Worker]:
     ranks = Ranks.lead(2)
-    other = multiprocessing.get_context("spawn").Process(target=follow, args=(ranks.address, str(store), fault))
+    other = multiprocessing.get_context("spawn").Process(target=follow, args=(ranks.address, str(store)))
     other.start()
     leader = Worker(str(store), "cpu", ranks)
     try:
@@ -96,18 +91,40 @@ def two_ranks(store: Path, fault: str = "") -> Iterator[Worker]:
         other.join()
 
 
+@dataclass(frozen=True)
+class Found:
+    """The cells of one process, those of two, and what became of cells in which the second one failed."""
+
+    stores: tuple[Store, Store]
+    alone: dict[str, CellRecord]
+    together: dict[str, CellRecord]
+    faults: dict[str, CellRecord]
+    after: dict[str, CellRecord]
+    """The same cell again after each fault but the last."""
+    waited_s: float
+    """For the one that died."""
+
+
 @pytest.fixture(scope="module")
-def made(
-    tasks: dict[str, CellTask], tmp_path_factory: pytest.TempPathFactory
-) -> dict[int, tuple[Store, dict[str, CellRecord]]]:
-    """All cells made by one process, and by two."""
-    alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
-    worker = Worker(str(alone), "cpu")
-    found = {1: (Store(str(alone)), {name: worker.run(task) for name, task in tasks.items()})}
+def found(tasks: dict[str, CellTask], tmp_path_factory: pytest.TempPathFactory) -> Found:
+    stores = [Store(str(tmp_path_factory.mktemp(name))) for name in ("alone", "together")]
+    worker = Worker(stores[0].root, "cpu")
+    alone = {name: worker.run(task) for name, task in tasks.items()}
     worker.close()
-    with two_ranks(together) as leader:
-        found[2] = (Store(str(together)), {name: leader.run(spread(task)) for name, task in tasks.items()})
-    return found
+    faults, after = {}, {}
+    with two_ranks(Path(stores[1].root)) as leader:
+        together = {name: leader.run(spread(task)) for name, task in tasks.items()}
+        for seed, fault in enumerate(("starves", "other seed"), start=10):
+            cell = spread(tasks["original"])
+            key = cell.key.model_copy(update={"seed": seed})
+            cell = replace(cell, key=key, cell_id=key.cell_id, video=f"{fault}.mp4")
+            faults[fault] = leader.run(replace(cell, row=fault))
+            after[fault] = leader.run(cell, attempt=2)
+        began = time.monotonic()
+        key = tasks["original"].key.model_copy(update={"seed": 99})
+        faults["dies"] = leader.run(replace(spread(tasks["original"]), key=key, cell_id=key.cell_id, row="dies"))
+        waited_s = time.monotonic() - began
+    return Found((stores[0], stores[1]), alone, together, faults, after, waited_s)
 
 
 def frames(store: Store, record: CellRecord) -> Any:
@@ -115,35 +132,38 @@ def frames(store: Store, record: CellRecord) -> Any:
         return read_video(path).astype(int)
 
 
-def test_the_video_is_that_of_one_process_but_for_rounding(made: Any) -> None:
-    for name, record in made[2][1].items():
+def test_the_video_is_that_of_one_process_but_for_rounding(found: Found) -> None:
+    for name, record in found.together.items():
         assert record.status is Status.OK, record.reason
-        one, two = (frames(store, records[name]) for store, records in made.values())
+        one, two = frames(found.stores[0], found.alone[name]), frames(found.stores[1], record)
         assert abs(one - two).max() <= 1
-        assert record.noise_sha256 == made[1][1][name].noise_sha256
+        assert record.noise_sha256 == found.alone[name].noise_sha256
 
 
-def test_adaptive_rules_decide_as_on_one_device(made: Any) -> None:
-    for name, record in made[2][1].items():
-        alone = made[1][1][name].decisions
+def test_adaptive_rules_decide_as_on_one_device(found: Found) -> None:
+    for name, record in found.together.items():
+        alone = found.alone[name].decisions
         assert [(one.action, one.level) for one in record.decisions] == [(one.action, one.level) for one in alone]
         two, one = ([one.distance for one in every if one.distance is not None] for every in (record.decisions, alone))
         assert two == pytest.approx(one, rel=1e-4)
-    actions = {one.action for name in ("teacache", "adacache") for one in made[2][1][name].decisions}
+    actions = {one.action for name in ("teacache", "adacache") for one in found.together[name].decisions}
     assert actions == {"compute", "reuse"}
 
 
-def test_work_is_that_of_all_ranks_and_memory_that_of_one(made: Any) -> None:
-    for name, record in made[2][1].items():
-        alone = made[1][1][name]
+def test_work_is_that_of_all_ranks_and_memory_that_of_one(found: Found) -> None:
+    for name, record in found.together.items():
+        alone = found.alone[name]
+        assert record.flops is not None
+        assert alone.flops is not None
         # What both compute (the embedding of time and text) counts twice.
         assert alone.flops.denoiser < record.flops.denoiser < 1.5 * alone.flops.denoiser
-        assert record.nfe == pytest.approx(alone.nfe * record.flops.denoiser / alone.flops.denoiser)
+        assert record.nfe == pytest.approx((alone.nfe or 0) * record.flops.denoiser / alone.flops.denoiser)
         assert record.flops.decode == alone.flops.decode
         assert not record.flops.unseen_ops
-    # Residuals of half of the tokens, beside signals that every rank holds whole.
-    one, two = (records["adacache"].memory.cache_bytes for _, records in made.values())
-    assert two == one / 2
+    one, two = (records["adacache"].memory for records in (found.alone, found.together))
+    assert one is not None
+    assert two is not None
+    assert two.cache_bytes == one.cache_bytes / 2, "residuals of half of the tokens"
 
 
 @pytest.mark.parametrize(
@@ -154,23 +174,16 @@ def test_work_is_that_of_all_ranks_and_memory_that_of_one(made: Any) -> None:
     ],
 )
 def test_a_rank_that_fails_is_named_and_the_next_cell_is_made(
-    tasks: dict[str, CellTask], tmp_path: Path, fault: str, status: Status, words: str
+    found: Found, fault: str, status: Status, words: str
 ) -> None:
-    task = spread(tasks["original"])
-    with two_ranks(tmp_path, fault) as leader:
-        failed = leader.run(task)
-        again = leader.run(task, attempt=2)
-    assert failed.status is status
-    assert words in str(failed.reason)
-    assert again.status is Status.OK, again.reason
+    assert found.faults[fault].status is status
+    assert words in str(found.faults[fault].reason)
+    assert found.after[fault].status is Status.OK, found.after[fault].reason
 
 
-def test_a_rank_that_dies_leaves_no_leader_waiting(tasks: dict[str, CellTask], tmp_path: Path) -> None:
-    with two_ranks(tmp_path, "dies") as leader:
-        began = time.monotonic()
-        record = leader.run(spread(tasks["original"]))
-        assert time.monotonic() - began < 60
-    assert record.status is Status.FAILED
+def test_a_rank_that_dies_leaves_no_leader_waiting(found: Found) -> None:
+    assert found.faults["dies"].status is Status.FAILED
+    assert found.waited_s < 60
 
 
 def test_what_cannot_be_spread_is_said(tasks: dict[str, CellTask], tmp_path: Path) -> None:
