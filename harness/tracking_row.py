@@ -108,6 +108,7 @@ def row_state(manifest: SuiteManifest, row: RowManifest, source: TrackingSource,
         "family": row.family,
         "model": row.model,
         "dtype": _joined(record.key.dtype for record in attempts),
+        **({"devices": str(row.devices)} if row.devices > 1 else {}),
         **{f"config.{name}": _text(value) for name, value in row.config.items()},
         **{f"sampling.{name}": _text(value) for name, value in row.sampling.items() if value is not None},
     }
