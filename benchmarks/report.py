@@ -2,7 +2,8 @@
 
 Made up are the records, in a real store on disk: every cell with its 50 timed steps and 100 decisions, scored by four
 metrics. What is timed is what the command does: read the store, compute every estimate with its interval, write the
-tables and figures, write the page; where there is more than one core, with other processes that it begins for it.
+tables and figures, write the page; where there is more than one core, with other processes that it begins for it. Then
+the command itself, which starts Python and imports its packages first.
 
     python benchmarks/report.py --records 75000 --out docs/measurements/report.md
 """
@@ -15,6 +16,7 @@ import math
 import os
 import platform
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,24 +27,10 @@ from typing import Any
 # Run as a script, methods.py beside this file would be found as the package `methods`; the made-up suite is in tests/.
 sys.path[0] = str(Path(__file__).parents[1])
 
-from harness.records import DecisionRecord
-from harness.sidecar import dump
-from harness.store import Store
-from reports import processes
-from reports.page.page import write_page
-from reports.report import write_results
-from reports.results import collect
-from tests.reports.synthetic import ROWS, RowSpec, synthetic
+# What is imported is imported where it is used: a process that helps begins with this file, whose own imports it would
+# have to wait for; the command's are few.
 
 METHODS = ("teacache", "fora", "pab", "taylorseer", "mixcache")
-ROWS_OF = (
-    ROWS[0],
-    *(
-        RowSpec(f"{method}-{interval}", method, {"cache_interval": interval}, 1 + 0.3 * interval, 0.004 * interval)
-        for method in METHODS
-        for interval in (2, 4, 6)
-    ),
-)
 SAMPLES = 5
 """Of each prompt, as VBench has them."""
 STEPS = 50
@@ -51,8 +39,21 @@ SCORES_A_CELL = 4
 
 def fill(root: Path, records: int) -> int:
     """Write so many records or a few more, as `harness.store` lays them out, without its care for power cuts."""
+    from harness.records import DecisionRecord
+    from harness.sidecar import dump
+    from harness.store import Store
+    from tests.reports.synthetic import ROWS, RowSpec, synthetic
+
+    rows = (
+        ROWS[0],
+        *(
+            RowSpec(f"{method}-{interval}", method, {"cache_interval": interval}, 1 + 0.3 * interval, 0.004 * interval)
+            for method in METHODS
+            for interval in (2, 4, 6)
+        ),
+    )
     cells = records / (1 + SCORES_A_CELL)
-    source = synthetic(rows=ROWS_OF, prompts=math.ceil(cells / (len(ROWS_OF) * SAMPLES)), samples=SAMPLES)
+    source = synthetic(rows=rows, prompts=math.ceil(cells / (len(rows) * SAMPLES)), samples=SAMPLES)
     computed, reused = (
         tuple(
             DecisionRecord(step_index=step, branch=branch, action="reuse" if reuse and step % 3 else "compute")
@@ -87,8 +88,22 @@ def timed(phases: dict[str, float], name: str, action: Callable[[], Any]) -> Any
     return found
 
 
+def command(store: str, out: Path) -> float:
+    """Seconds of `harness report` by the clock."""
+    started = time.perf_counter()
+    words = [sys.executable, "-m", "harness", "report", "synthetic", "--store", store, "--out", str(out)]
+    subprocess.run(words, cwd=sys.path[0], check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
 def measure(records: int) -> str:
     """The whole measurement as Markdown."""
+    from harness.store import Store
+    from reports import processes
+    from reports.page.page import write_page
+    from reports.report import write_results
+    from reports.results import collect
+
     with tempfile.TemporaryDirectory() as temporary:
         written = fill(Path(temporary) / "store", records)
         # Neither the made-up objects nor the records are this process's any more: it reads as the command does.
@@ -100,19 +115,21 @@ def measure(records: int) -> str:
         timed(phases, "tables and figures", lambda: write_results(results, store, out))
         timed(phases, "page", lambda: write_page(results, store, out))
         used = time.process_time() - used
+        command_s = command(store.root, Path(temporary) / "again")
     lines = [
         f"# harness report over {written} records",
         "",
         f"Written by `python benchmarks/report.py --records {records}` on {datetime.date.today().isoformat()}: "
         f"{platform.platform()}, {processes.cores()} cores, load average {os.getloadavg()[0]:.1f}. "
-        f"{len(results.cells)} cells in {len(ROWS_OF)} rows, up to {SCORES_A_CELL} scores a cell, on a local disk "
-        "whose files were just written.",
+        f"{len(results.cells)} cells in {len(manifest.rows)} rows, up to {SCORES_A_CELL} scores a cell, on a local "
+        "disk whose files were just written.",
         "",
         "| | seconds |",
         "| :--- | ---: |",
         *(f"| {name} | {seconds:.1f} |" for name, seconds in phases.items()),
         f"| all | {sum(phases.values()):.1f} |",
         f"| processor time of the process itself | {used:.1f} |",
+        f"| `harness report`, from the start of Python to its end | {command_s:.1f} |",
         "",
         f"Its memory at its peak: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB, of which making "
         "the records took a part. Nothing is kept between two reports: every one reads every record.",

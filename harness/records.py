@@ -151,14 +151,15 @@ def _share_decisions(decisions: Any, validate: ValidatorFunctionWrapHandler) -> 
     Whole lists are one object too where they come as the text they are on disk, which then need not be parsed again.
     """
     if isinstance(decisions, bytes):
-        if decisions not in _KNOWN_TEXTS:
+        found = _KNOWN_TEXTS.get(decisions)
+        if found is None:
             found = _share_decisions(from_json(decisions), validate)
-            if any(decision.distance is not None for decision in found):
-                return found
-            if len(_KNOWN_TEXTS) >= _MOST_TEXTS:
-                _KNOWN_TEXTS.clear()
-            _KNOWN_TEXTS[decisions] = found
-        return _KNOWN_TEXTS[decisions]
+            if all(decision.distance is None for decision in found):
+                # Threads read too, so that nothing is looked up a second time.
+                if len(_KNOWN_TEXTS) >= _MOST_TEXTS:
+                    _KNOWN_TEXTS.clear()
+                _KNOWN_TEXTS[decisions] = found
+        return found
     try:
         if set(map(len, decisions)) == {len(_PLAIN_DECISIONS.fields)}:
             return tuple(map(_PLAIN_DECISIONS.__getitem__, map(_PLAIN_DECISIONS.values_of, decisions)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -10,13 +12,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from harness.records import CellRecord, DecisionRecord
+from reports.from_decisions import FromDecisions
 
 COMPUTED: Final = "computed"
 _KINDS: Final = {"compute": COMPUTED, "reuse": "stack reused", "partial": "modules reused", "predict": "predicted"}
 COLUMNS: Final = ("row", "cell_id", "step_index", "kind", "step_s")
 
-Steps = npt.NDArray[np.int64]
-Trace = tuple[Steps, Steps]
+Integers = npt.NDArray[np.int64]
 
 
 def kind_of(decision: DecisionRecord) -> str:
@@ -41,49 +43,40 @@ def step_frame(cells: pd.DataFrame, records: Mapping[str, CellRecord]) -> pd.Dat
     """
     planned = zip(cells["row"].tolist(), cells["cell_id"].tolist(), strict=True)
     finished = [(row, cell_id) for row, cell_id in planned if cell_id in records]
-    found, traces = [records[cell_id] for _, cell_id in finished], _Traces()
+    found = [records[cell_id] for _, cell_id in finished]
+    numbers: dict[str, int] = {}
+    traces = FromDecisions(partial(_trace, numbers))
     of_each = [traces.of(record.decisions) for record in found]
-    steps, kinds = [steps for steps, _ in of_each], [kinds for _, kinds in of_each]
-    seconds = [_seconds(record, its_steps) for record, its_steps in zip(found, steps, strict=True)]
+    steps = _joined([its_steps for its_steps, _ in of_each])
     rows, row_names = pd.factorize(np.array([row for row, _ in finished], dtype=object))
-    places = np.repeat(np.arange(len(finished)), [len(its_steps) for its_steps in steps])
+    places = np.repeat(np.arange(len(finished)), [len(its_steps) for its_steps, _ in of_each])
     return pd.DataFrame(
         {
             "row": _named(rows[places], list(row_names)),
             "cell_id": _named(places, [cell_id for _, cell_id in finished]),
-            "step_index": _joined(steps, np.int64),
-            "kind": _named(_joined(kinds, np.int64), list(traces.kinds)),
-            "step_s": _joined(seconds, np.float64),
+            "step_index": steps,
+            "kind": _named(_joined([kinds for _, kinds in of_each]), list(numbers)),
+            "step_s": _seconds(found, places, steps),
         },
         columns=list(COLUMNS),
     )
 
 
-class _Traces:
-    """Steps and kinds of decisions as arrays. Videos that were made alike share their decisions and so their arrays."""
-
-    def __init__(self) -> None:
-        self.kinds: dict[str, int] = {}
-        """Every kind seen, with the number that stands for it."""
-        self._found: dict[tuple[int, ...], Trace] = {}
-
-    def of(self, decisions: Sequence[DecisionRecord]) -> Trace:
-        """Step indices and the numbers of their kinds, both (steps,)."""
-        # Their identities tell equal ones sooner than their fields, and hold as long as the records do.
-        key = tuple(map(id, decisions))
-        if key not in self._found:
-            kinds = step_kinds(decisions)
-            numbers = [self.kinds.setdefault(kind, len(self.kinds)) for kind in kinds.values()]
-            self._found[key] = np.array(list(kinds), np.int64), np.array(numbers, np.int64)
-        return self._found[key]
+def _trace(numbers: dict[str, int], decisions: Sequence[DecisionRecord]) -> tuple[Integers, Integers]:
+    """Step indices and the numbers of their kinds, both (steps,). `numbers` has those of all kinds seen."""
+    kinds = step_kinds(decisions)
+    of_kinds = [numbers.setdefault(kind, len(numbers)) for kind in kinds.values()]
+    return np.array(list(kinds), np.int64), np.array(of_kinds, np.int64)
 
 
-def _seconds(record: CellRecord, steps: Steps) -> npt.NDArray[np.float64]:
-    """Of each of the steps, NaN where it was not timed."""
+def _seconds(records: Sequence[CellRecord], places: Integers, steps: Integers) -> npt.NDArray[np.float64]:
+    """Of each line, from the record at its place; NaN where its step was not timed."""
+    timed = [record.latency.step_s if record.latency is not None else () for record in records]
+    counts = np.array([len(of_one) for of_one in timed], np.int64)
+    begins = np.cumsum(counts) - counts
+    known = steps < counts[places]
     found = np.full(len(steps), np.nan)
-    timed = np.array(record.latency.step_s if record.latency is not None else (), np.float64)
-    known = steps < len(timed)
-    found[known] = timed[steps[known]]
+    found[known] = np.fromiter(chain.from_iterable(timed), np.float64)[(begins[places] + steps)[known]]
     return found
 
 
@@ -92,9 +85,9 @@ def _named(numbers: npt.NDArray[Any], names: Sequence[Any]) -> pd.Categorical[An
     return pd.Categorical.from_codes(numbers, pd.Index(names, dtype=object))
 
 
-def _joined(arrays: Sequence[npt.NDArray[Any]], kind: type[np.generic]) -> npt.NDArray[Any]:
+def _joined(arrays: Sequence[Integers]) -> Integers:
     """End to end; also of none."""
-    return np.concatenate([np.empty(0, kind), *arrays])
+    return np.concatenate([np.empty(0, np.int64), *arrays])
 
 
 def ordered_kinds(frame: pd.DataFrame) -> list[str]:

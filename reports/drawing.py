@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from harness.gc_pause import gc_pause
 from reports import figures
 from reports.figures import Drawn
 from reports.processes import MANY_CELLS, shared
@@ -25,10 +26,11 @@ def draw_all(results: Results, source: RecordSource, folder: Path) -> dict[str, 
         # Records are most of what there is to send, and no figure looks at them.
         frame = replace(results.frame, records={}, states={})
         kept.write_bytes(pickle.dumps(replace(results, frame=frame)))
-        drawn = shared(_draw, [(name, kept, source, folder) for name in names])
+        drawn = shared(_draw, [(name, kept, source, folder) for name in names], ahead=1)
     return dict(zip(names, drawn, strict=True))
 
 
+@gc_pause()
 def _draw(name: str, kept: Path, source: RecordSource, folder: Path) -> list[Drawn]:
     return figures.discover()[name].draw(_read(kept), source, folder)
 

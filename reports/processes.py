@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from typing import Any, Final, TypeVar
 
 from harness.errors import ReportError
@@ -19,15 +21,15 @@ MANY_CELLS: Final = 4_000
 """A suite of fewer is reported before another process has begun."""
 MOST_HELPERS: Final = 3
 """Beyond these, handing work out takes longer than doing it."""
-AHEAD: Final = 2
-"""What a helper has to do and what it will do next, so that it need not wait for this process to be free."""
 
 _T = TypeVar("_T")
 
 
-def shared(action: Callable[..., _T], each: Sequence[tuple[Any, ...]]) -> list[_T]:
+def shared(action: Callable[..., _T], each: Sequence[tuple[Any, ...]], ahead: int = 2) -> list[_T]:
     """`action` of every tuple of arguments, in their order; whoever is free does the next, this process too.
 
+    Helpers begin at the front and this process at the end. A helper has at most `ahead` of them: what it does and what
+    it does next, so that it need not wait to be given it; only one where each takes long, so that none is left behind.
     Action, arguments and results travel between processes, so they have to be picklable. What an action raises is
     raised here; a process that is killed is a ReportError.
     """
@@ -36,20 +38,49 @@ def shared(action: Callable[..., _T], each: Sequence[tuple[Any, ...]]) -> list[_
         return [action(*arguments) for arguments in each]
     found: dict[int, _T] = {}
     handed_out: dict[int, Future[_T]] = {}
-    waiting = deque(range(len(each)))
+    failed: list[Future[_T]] = []
+    waiting, lock = deque(range(len(each))), threading.Lock()
+
+    def hand_out(done: Future[_T] | None = None) -> None:
+        if done is not None and done.exception() is not None:
+            failed.append(done)
+            return
+        with lock:
+            if not waiting:
+                return
+            at = waiting[0]
+            handed_out[at] = pool.submit(action, *each[at])
+            waiting.popleft()
+        handed_out[at].add_done_callback(hand_out)
+
     try:
-        while waiting:
-            # Handed out from the beginning and only a little ahead, so that this process finds something at the end.
-            while waiting and sum(not future.done() for future in handed_out.values()) < AHEAD * _helpers():
-                at = waiting.popleft()
-                handed_out[at] = pool.submit(action, *each[at])
-            if waiting:
+        for _ in range(ahead * _helpers()):
+            hand_out()
+        while not failed:
+            with lock:
+                if not waiting:
+                    break
                 at = waiting.pop()
-                found[at] = action(*each[at])
+            found[at] = action(*each[at])
+        if failed:
+            failed[0].result()
         return [found[at] if at in found else handed_out[at].result() for at in range(len(each))]
     except BrokenProcessPool as error:
         _pool.cache_clear()
         raise ReportError("a process that helped was killed; see that there is memory, and report again") from error
+    finally:
+        with lock:
+            waiting.clear()
+
+
+def meanwhile(module: str) -> None:
+    """Have the helpers import what they will need, while they have nothing to do; nobody waits for it."""
+    pool = _pool()
+    if pool is not None:
+        # One that was killed is told by what is shared next.
+        with suppress(BrokenProcessPool):
+            for _ in range(_helpers()):
+                pool.submit(import_module, module)
 
 
 @cache

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from harness.records import TINY_PREFIX, CellRecord
 from reports.bootstrap import DRAWS, SEED
-from reports.environments import distinct
+from reports.environments import Environment, different, distinct
 from reports.markdown import escape, plural, table
 from reports.results import Results
 
@@ -18,15 +18,16 @@ def head(results: Results) -> list[str]:
     """A two-column table. Dates are those of the records, so that the same records give the same report."""
     manifest = results.manifest
     records = sorted(results.frame.records.values(), key=lambda record: record.started_at)
+    environments, _ = different(record.environment for record in records)
     run = [row for row in manifest.rows if row.skip_reason is None]
     expected, generated = (sum(getattr(line, name) for line in results.ledger) for name in ("expected", "generated"))
     planned = f"{plural(len(run), 'row')} x {plural(len(manifest.prompts), 'prompt')} x {manifest.samples} per prompt"
     entries = [
         ("Suite", f"`{manifest.suite}`, hash `{manifest.suite_hash}`"),
         ("Cells", f"{generated} of {expected} generated ({planned})"),
-        ("Commit", _listed(distinct(records, "commit"), code=True)),
-        ("Packages", _packages(records)),
-        ("Device", _listed(distinct(records, "device"))),
+        ("Commit", _listed(distinct(environments, "commit"), code=True)),
+        ("Packages", _packages(environments)),
+        ("Device", _listed(distinct(environments, "device"))),
         ("Generated", _dates(records)),
         ("Seeds", seed_protocol(results)),
         ("Judge", f"`{results.judge}`; its scores are not VBench's" if results.judge != "vbench" else "VBench"),
@@ -44,8 +45,8 @@ def _listed(values: Sequence[str], code: bool = False) -> str:
     return "; ".join(f"`{value}`" if code else value for value in values)
 
 
-def _packages(records: Sequence[CellRecord]) -> str:
-    found = {package: distinct(records, package) for package in PACKAGES}
+def _packages(environments: Sequence[Environment]) -> str:
+    found = {package: distinct(environments, package) for package in PACKAGES}
     stated = [f"{package} {' and '.join(versions)}" for package, versions in found.items() if versions]
     return ", ".join(stated) or "not recorded"
 

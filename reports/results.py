@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from harness.gc_pause import gc_pause
 from harness.records import RowManifest, SetScoreRecord, SuiteManifest, set_id_of
 from reports.bootstrap import prompt_draws
 from reports.decisions import step_frame
@@ -17,6 +18,7 @@ from reports.dimensions import FIDELITY
 from reports.estimates import MEASURES, RATIOS, Contrast, Estimate, Estimator, RowNumbers, applicable
 from reports.frame import CellFrame, cell_frame
 from reports.ledger import NO_ORIGINAL, Denominators, Exclusion, denominators, exclusions, why_absent
+from reports.processes import MANY_CELLS, meanwhile
 from reports.rows import is_original
 from reports.scores import INGREDIENTS
 from reports.source import RecordSource
@@ -122,9 +124,13 @@ class Results:
         return pd.DataFrame(lines)
 
 
+@gc_pause(kept=True)
 def collect(source: RecordSource, manifest: SuiteManifest) -> Results:
     """Read the suite's records and compute every estimate. Raises StoreError where a record cannot be read."""
     frame = cell_frame(source, manifest)
+    if len(frame.table) >= MANY_CELLS:
+        # With it come matplotlib and most of what else drawing begins with.
+        meanwhile("reports.figures.style")
     left_out = exclusions(manifest, frame)
     comparable = _without(frame.table, left_out)
     by_cell: defaultdict[str, list[Exclusion]] = defaultdict(list)

@@ -48,9 +48,9 @@ def draw(results: Results, source: RecordSource, folder: Path) -> list[Drawn]:
 def shares(steps: pd.DataFrame, row: str, kinds: list[str]) -> npt.NDArray[np.float64]:
     """(kinds, steps): the share of the row's videos that did that at that step; steps beyond the row's own are 0."""
     own = steps[steps["row"] == row]
-    table = pd.crosstab(own["kind"], own["step_index"]).reindex(kinds, fill_value=0)
-    table = table.reindex(columns=range(int(own["step_index"].max()) + 1), fill_value=0)
-    counts: npt.NDArray[np.float64] = table.to_numpy(dtype=float)
+    places = pd.Categorical(own["kind"], categories=kinds).codes.astype(np.int64)
+    shape = (len(kinds), int(own["step_index"].max()) + 1)
+    counts = np.bincount(places * shape[1] + own["step_index"].to_numpy(), minlength=shape[0] * shape[1]).reshape(shape)
     found: npt.NDArray[np.float64] = counts / counts.sum(axis=0)
     return found
 

@@ -10,9 +10,11 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from harness.records import DecisionRecord
+from reports.from_decisions import FromDecisions
 from reports.page.trace import Trace, trace
 from reports.results import Results
 
@@ -24,6 +26,9 @@ _DIGITS: Final = 6
 
 Column = list[list[float | None]]
 """By row in the suite's order, then by cell in the plan's; None where a cell has no value."""
+
+Traces = dict[str, tuple[int, Trace]]
+"""The different ones of a shard, by their text: where each stands, and what it is."""
 
 
 def shard_prompts(results: Results) -> int:
@@ -47,15 +52,10 @@ def columns(results: Results, measures: Iterable[str]) -> dict[str, Column]:
     for exclusion in results.excluded:
         for measure in exclusion.measures:
             left_out[measure].add(exclusion.cell_id)
-    ids = results.cells["cell_id"].tolist()
     found = {}
     for measure in measures:
-        hidden = left_out[measure]
-        values = [
-            None if math.isnan(value) or cell_id in hidden else significant(value)
-            for cell_id, value in zip(ids, results.cells[measure].tolist(), strict=True)
-        ]
-        found[measure] = _by_row(results, values)
+        values = results.cells[measure].mask(results.cells["cell_id"].isin(left_out[measure])).tolist()
+        found[measure] = _by_row(results, [None if math.isnan(value) else significant(value) for value in values])
     return found
 
 
@@ -69,7 +69,7 @@ def shards(results: Results, measured: Mapping[str, Column], videos: Mapping[str
     found = _Cells(results, measured, videos)
     for first in range(0, len(manifest.prompts), per):
         prompts = range(first, min(first + per, len(manifest.prompts)))
-        traces = _Distinct()
+        traces: Traces = {}
         yield {
             "first": first,
             "prompts": [
@@ -79,28 +79,8 @@ def shards(results: Results, measured: Mapping[str, Column], videos: Mapping[str
                 ]
                 for prompt in prompts
             ],
-            "traces": traces.values,
+            "traces": [value for _, value in traces.values()],
         }
-
-
-class _Distinct:
-    """A list of traces without repetitions."""
-
-    def __init__(self) -> None:
-        self.values: list[Trace] = []
-        self._places: dict[str, int] = {}
-        self._known: dict[tuple[int, ...], int] = {}
-
-    def place(self, decisions: Sequence[DecisionRecord]) -> int:
-        """Where their trace stands, at the end if it is new."""
-        # Videos that were made alike share their decisions, and identities are sooner compared than traces.
-        known = tuple(map(id, decisions))
-        if known not in self._known:
-            value = trace(decisions)
-            self._known[known] = self._places.setdefault(json.dumps(value), len(self.values))
-            if self._known[known] == len(self.values):
-                self.values.append(value)
-        return self._known[known]
 
 
 class _Cells:
@@ -113,11 +93,12 @@ class _Cells:
         self._videos = videos
         self._statuses = statuses(results)
         self._reasons = _by_row(results, results.cells["reason"].tolist())
+        self._traces = FromDecisions(_trace)
         self._remarks: defaultdict[str, list[str]] = defaultdict(list)
         for exclusion in results.excluded:
             self._remarks[exclusion.cell_id].append(f"{', '.join(exclusion.measures)} left out: {exclusion.reason}")
 
-    def cell(self, row: int, at: int, traces: _Distinct) -> dict[str, Any] | None:
+    def cell(self, row: int, at: int, traces: Traces) -> dict[str, Any] | None:
         """Status, values, and where there are such: reason, remarks, video, place of the trace."""
         if at >= len(self._rows[row].cell_ids):
             return None
@@ -135,11 +116,18 @@ class _Cells:
             said["video"] = self._videos[cell_id]
         record = self._records.get(cell_id)
         if record is not None and record.decisions:
-            said["trace"] = traces.place(record.decisions)
+            text, value = self._traces.of(record.decisions)
+            said["trace"], _ = traces.setdefault(text, (len(traces), value))
         return said
+
+
+def _trace(decisions: Sequence[DecisionRecord]) -> tuple[str, Trace]:
+    """With its text, which tells equal ones."""
+    value = trace(decisions)
+    return json.dumps(value), value
 
 
 def _by_row(results: Results, values: Iterable[Any]) -> list[list[Any]]:
     """The frame has its lines row by row, so that a row's cells are a stretch of them."""
     following = iter(values)
-    return [[next(following) for _ in row.cell_ids] for row in results.manifest.rows]
+    return [list(islice(following, len(row.cell_ids))) for row in results.manifest.rows]

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.errors import StoreError
+from harness.gc_pause import gc_pause
 from reports.page.cells import columns, shards, statuses
 from reports.page.index import index
 from reports.page.measures import described
 from reports.page.videos import place_videos
+from reports.processes import MANY_CELLS, shared
 from reports.results import Results
 from reports.source import RecordSource
 
@@ -33,6 +35,7 @@ _SCRIPT: Final = re.compile(r'<script src="([^"]+)"></script>')
 _TITLE: Final = re.compile(r"<title>.*?</title>")
 
 
+@gc_pause()
 def write_page(results: Results, source: RecordSource, out_dir: str | Path) -> Path:
     """Write `out_dir/report.html` and `out_dir/page/`, replacing what an earlier call wrote; the path of the page.
 
@@ -45,8 +48,13 @@ def write_page(results: Results, source: RecordSource, out_dir: str | Path) -> P
         if data.is_dir():
             shutil.rmtree(data)
         data.mkdir(parents=True)
-        for name, value in _pieces(results, names):
-            (data / f"{name}.mjs").write_text(f"receive({_script(name)}, {_script(value)});\n", encoding="utf-8")
+        pieces = ((data, name, value) for name, value in _pieces(results, names))
+        if len(results.cells) < MANY_CELLS:
+            for piece in pieces:
+                _write(*piece)
+        else:
+            # Helpers begin with columns, which are soon sent to them.
+            shared(_write, list(pieces))
         page = folder / PAGE_FILE
         page.write_text(page_html(results.manifest.suite), encoding="utf-8")
     except OSError as error:
@@ -60,6 +68,10 @@ def page_html(suite: str) -> str:
     text = _TITLE.sub(lambda _: f"<title>{html.escape(suite)}: videos and scores</title>", text)
     text = _STYLE.sub(lambda found: f"<style>\n{_static(found[1])}</style>", text)
     return _SCRIPT.sub(lambda found: f"<script>\n{_static(found[1])}</script>", text)
+
+
+def _write(data: Path, name: str, value: Any) -> None:
+    (data / f"{name}.mjs").write_text(f"receive({_script(name)}, {_script(value)});\n", encoding="utf-8")
 
 
 def _pieces(results: Results, names: dict[str, str]) -> Iterator[tuple[str, Any]]:

@@ -23,7 +23,7 @@ def place_videos(results: Results, source: RecordSource, folder: Path) -> dict[s
     there = {entry.name for entry in os.scandir(folder)}
     names: dict[str, str] = {}
     for name, record in _named(results):
-        if name in there or _place(source, record, folder / name):
+        if name in there or _place(source, record, f"{folder}/{name}"):
             names[record.cell_id] = name
     for stale in there - set(names.values()):
         (folder / stale).unlink()
@@ -41,7 +41,7 @@ def _named(results: Results) -> Iterator[tuple[str, CellRecord]]:
                 yield f"{prompt:05d}-{sample:02d}-{number:03d}-{content}.mp4", record
 
 
-def _place(source: RecordSource, record: CellRecord, target: Path) -> bool:
+def _place(source: RecordSource, record: CellRecord, target: str) -> bool:
     """False where the store has no such file."""
     if record.video is None or not source.exists(record.video):
         return False

@@ -5,14 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from harness.errors import ReportError, StoreError
 from reports import processes
-from reports.processes import shared
+from reports.processes import meanwhile, shared
 
 
 @pytest.fixture
@@ -35,6 +37,19 @@ def refuse(value: int) -> int:
     raise StoreError(f"{value} is not here")
 
 
+def fail_at(value: int, where: int, begun: Path) -> int:
+    (begun / str(value)).touch()
+    time.sleep(0.05)
+    if value == where:
+        raise StoreError(f"{value} is not here")
+    return value
+
+
+def has_imported(module: str) -> tuple[bool, int]:
+    time.sleep(0.05)
+    return module in sys.modules, os.getpid()
+
+
 def die_as_helper(value: int) -> int:
     time.sleep(0.05)
     if multiprocessing.parent_process() is not None:
@@ -49,6 +64,27 @@ def test_results_come_in_order_whoever_found_them_and_errors_as_they_were_raised
     assert len({process for _, process in found}) == 2
     with pytest.raises(StoreError, match="is not here"):
         shared(refuse, [(1,), (2,)])
+
+
+@pytest.mark.usefixtures("one_helper")
+@pytest.mark.parametrize("where", [1, 59])
+def test_after_an_error_nothing_more_is_begun(where: int, tmp_path: Path) -> None:
+    """Whether it comes of the helper, which begins at the front, or of this process."""
+    shared(slow_square, [(1,), (2,)])
+    with pytest.raises(StoreError, match=f"{where} is not here"):
+        shared(fail_at, [(value, where, tmp_path) for value in range(60)])
+    assert [square for square, _ in shared(slow_square, [(3,), (4,), (5,), (6,)])] == [9, 16, 25, 36]
+    assert len(list(tmp_path.iterdir())) < 30
+
+
+@pytest.mark.usefixtures("one_helper")
+def test_helpers_import_meanwhile() -> None:
+    module = "tabnanny"
+    assert module not in sys.modules
+    meanwhile(module)
+    found = shared(has_imported, [(module,)] * 10, ahead=1)
+    assert {imported for imported, process in found if process != os.getpid()} == {True}
+    assert {imported for imported, process in found if process == os.getpid()} == {False}
 
 
 @pytest.mark.usefixtures("one_helper")

@@ -18,7 +18,7 @@ def test_shares_give_what_reading_at_once_gives(monkeypatch: pytest.MonkeyPatch)
     asked: list[int] = []
 
     def here(action, each):  # type: ignore[no-untyped-def]
-        asked.extend(len(cell_ids) for _, cell_ids in each)
+        asked.extend(len(cell_ids) for *_, cell_ids in each)
         return [action(*arguments) for arguments in each]
 
     monkeypatch.setattr(reading, "MANY_CELLS", 1)
@@ -27,7 +27,7 @@ def test_shares_give_what_reading_at_once_gives(monkeypatch: pytest.MonkeyPatch)
     assert read(source, ids) == (cells, scores)
     assert list(read(source, ids)[0]) == [cell_id for cell_id in ids if cell_id in source.done]
     assert max(asked) == 5
-    assert sum(asked) == 2 * len(ids)
+    assert sum(asked) == 2 * 2 * len(ids)
 
 
 def test_what_cannot_be_read_is_the_sources_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from harness.errors import StoreError
 from harness.store import Store
+from reports import processes
+from reports.page import page
 from reports.page.page import page_html, write_page
 from reports.results import collect
 from tests.reports.page.shown import shown
@@ -35,6 +37,21 @@ def test_html_is_whole_and_names_no_other_file() -> None:
     assert re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', text) == []
     assert "function receive" in text
     assert text.count("<script>") == text.count("</script>")
+
+
+def test_a_helper_writes_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = write(shown(), tmp_path / "alone").parent / "page" / "data"
+    monkeypatch.setattr(page, "MANY_CELLS", 1)
+    monkeypatch.setattr(processes, "cores", lambda: 2)
+    processes._pool.cache_clear()
+    helped = write(shown(), tmp_path / "helped").parent / "page" / "data"
+    pool = processes._pool()
+    assert pool is not None
+    pool.shutdown()
+    processes._pool.cache_clear()
+    written = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in (alone, helped)]
+    assert written[0] == written[1]
+    assert "values-psnr.mjs" in written[0]
 
 
 def test_every_measure_of_videos_has_its_column(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from tests.reports.synthetic import synthetic
 def test_order() -> None:
     """What every suite has comes first, then the papers' tables."""
     names = list(tables.discover())
-    assert names[:5] == ["efficiency", "semantic_breakdown", "image_set", "user_study", "vbench"]
-    assert names[5:] == [
+    assert names[:6] == ["efficiency", "semantic_breakdown", "image_set", "user_study", "vbench", "devices"]
+    assert names[6:] == [
         *(f"disca_table{number}" for number in range(1, 8)),
         *(f"mixcache_table{number}" for number in range(1, 4)),
         "adacache_table1",
@@ -41,7 +41,7 @@ def test_every_papers_table_renders_without_a_measured_row() -> None:
     quick = synthetic(prompts=1, samples=1)
     results = collect(quick, quick.suite)
     for name, table in tables.discover().items():
-        if not table.belongs(results) and name not in ("image_set", "user_study", "vbench"):
+        if not table.belongs(results) and name not in ("devices", "image_set", "user_study", "vbench"):
             sheet = table.sheet(results)
             assert sheet.blocks
             assert "Suite synthetic has no row of this table" in sheet.lead[0]
