@@ -68,7 +68,8 @@ def run_fleet(
         driver.announce(0)
         return driver.summary(0.0)
     store.sweep_temporary()
-    with joined_ray(address, None if workers is None else workers * cpus_per_worker) as ray:
+    ranks = max(spec.resources.ranks for spec in driver.work_left())
+    with joined_ray(address, None if workers is None else workers * cpus_per_worker * ranks) as ray:
         listeners.append(FleetMetrics(ray.util.metrics))
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if gpus_per_worker is None:

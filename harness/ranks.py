@@ -59,7 +59,7 @@ class Share:
 
     status: Status = Status.OK
     reason: str | None = None
-    alone: bool = True
+    own: bool = True
     """Whether the failure is the rank's own, and not that another one left."""
     denoiser_flops: int = 0
     nfe: float = 0.0
@@ -134,7 +134,7 @@ class Ranks:
         except Exception:
             # The others fail by the leader's failing, unless it is the other way round.
             for rank, share in self._shares(timedelta(seconds=5)):
-                if share.status is not Status.OK and share.alone:
+                if share.status is not Status.OK and share.own:
                     raise RankError(f"rank {rank} of {self._size}: {share.reason}", share.status) from None
             raise
         shares = self._shares(SHARE_PATIENCE)
@@ -165,7 +165,7 @@ class Ranks:
                 with self._group():
                     share = Share.of(make(task))
             except Exception as error:
-                share = Share(status_of(error), one_line(error), alone=not _left(error))
+                share = Share(status_of(error), one_line(error), own=not _left(error))
             if share.status is not Status.OK:
                 recover(share.status)
             self._store.set(self._key(self._rank), pickle.dumps(share))
@@ -182,7 +182,7 @@ class Ranks:
                 self._store.wait([key], patience)
             except dist.DistError:
                 silent = f"was silent for {patience.total_seconds():g} s after the others had ended"
-                said.append((rank, Share(Status.FAILED, silent, alone=False)))
+                said.append((rank, Share(Status.FAILED, silent, own=False)))
                 continue
             said.append((rank, pickle.loads(self._store.get(key))))
             self._store.delete_key(key)
@@ -218,17 +218,17 @@ def _left(error: Exception) -> bool:
 
 
 def _together(made: Made, shares: list[tuple[int, Share]], size: int) -> Made:
-    own = Share.of(made)
+    leaders = Share.of(made)
     for rank, share in shares:
         if share.status is not Status.OK:
             raise RankError(f"rank {rank} of {size}: {share.reason}", share.status)
         for name in ("noise_sha256", "decisions"):
-            if getattr(share, name) != getattr(own, name):
+            if getattr(share, name) != getattr(leaders, name):
                 raise InvalidVideoError(
                     f"rank {rank} of {size} had another {name.partition('_')[0]} than the leader: their parts are not"
                     " of one video"
                 )
-    every = [own, *(share for _, share in shares)]
+    every = [leaders, *(share for _, share in shares)]
     reserved = [share.peak_reserved_bytes for share in every if share.peak_reserved_bytes is not None]
     return replace(
         made,

@@ -16,10 +16,14 @@ import torch
 import torch.distributed as dist
 from diffusers import ContextParallelConfig, ParallelConfig
 from diffusers.hooks.context_parallel import apply_context_parallel, remove_context_parallel
+from diffusers.models import attention_dispatch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 
 from methods.base import MethodError
+
+# Not typed throughout; as Any, its gaps do not surface here.
+_dispatch: Any = attention_dispatch
 
 Ratio = Callable[[Tensor, Tensor], Tensor]
 """How two measured scalars are divided: `AppliedHooks.ratio` over all ranks, `torch.div` where there is one."""
@@ -64,8 +68,7 @@ def context_parallel(transformer: nn.Module, ulysses: int, ring: int, device: st
     model._parallel_config = parallel
     for processor in processors:
         processor._parallel_config = parallel
-    if ring > 1:
-        model.set_attention_backend(RING_BACKEND)
+        processor._attention_backend = _backend(processor._attention_backend, ring)
     apply_context_parallel(transformer, config, model._cp_plan)
     try:
         yield
@@ -80,6 +83,22 @@ def context_parallel(transformer: nn.Module, ulysses: int, ring: int, device: st
         model._parallel_config = None
         for processor, backend in zip(processors, backends, strict=True):
             processor._parallel_config, processor._attention_backend = None, backend
+
+
+def _backend(own: Any, ring: int) -> Any:
+    """The attention that would run, if it knows of ranks; the others would compute each rank's tokens by themselves.
+
+    What would run is the processor's own or, without one, the process's: `set_attention_backend` sets both.
+    """
+    chosen = (
+        _dispatch.AttentionBackendName(own)
+        if own is not None
+        else _dispatch._AttentionBackendRegistry.get_active_backend()[0]
+    )
+    knows = _dispatch._AttentionBackendRegistry._is_context_parallel_available(chosen)
+    if not knows or (ring > 1 and chosen is _dispatch.AttentionBackendName.NATIVE):
+        return _dispatch.AttentionBackendName(RING_BACKEND if ring > 1 else "native")
+    return chosen
 
 
 def over_ranks(transformer: nn.Module, values: Tensor) -> Tensor:
