@@ -90,14 +90,10 @@ def _backend(own: Any, ring: int) -> Any:
 
     What would run is the processor's own or, without one, the process's: `set_attention_backend` sets both.
     """
-    chosen = (
-        _dispatch.AttentionBackendName(own)
-        if own is not None
-        else _dispatch._AttentionBackendRegistry.get_active_backend()[0]
-    )
-    knows = _dispatch._AttentionBackendRegistry._is_context_parallel_available(chosen)
-    if not knows or (ring > 1 and chosen is _dispatch.AttentionBackendName.NATIVE):
-        return _dispatch.AttentionBackendName(RING_BACKEND if ring > 1 else "native")
+    registry, name = _dispatch._AttentionBackendRegistry, _dispatch.AttentionBackendName
+    chosen = registry.get_active_backend()[0] if own is None else name(own)
+    if not registry._is_context_parallel_available(chosen) or (ring > 1 and chosen is name.NATIVE):
+        return name(RING_BACKEND) if ring > 1 else name.NATIVE
     return chosen
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +80,15 @@ def follow(address: str, store: str) -> None:
 
 @contextmanager
 def two_ranks(store: Path) -> Iterator[Worker]:
+    """The leader; where it waits in vain it gives up within minutes, and so does the other, which it leaves."""
     ranks = Ranks.lead(2)
     other = multiprocessing.get_context("spawn").Process(target=follow, args=(ranks.address, str(store)))
     other.start()
     leader = Worker(str(store), "cpu", ranks)
     try:
-        yield leader
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("harness.ranks.STEP_PATIENCE", timedelta(minutes=3))
+            yield leader
     finally:
         leader.close()
         other.kill()
