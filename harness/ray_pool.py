@@ -136,7 +136,7 @@ class RayPool:
 
     def kill(self, worker: str) -> None:
         """End a worker at once."""
-        self._refs = {ref: about for ref, about in self._refs.items() if about[0] != worker}
+        self._hear_no_more_of(worker)
         crew = self._crews.pop(worker, None)
         if crew is None:
             return
@@ -156,10 +156,15 @@ class RayPool:
         also = self._ray.wait(rest, num_returns=len(rest), timeout=0)[0] if first and rest else []
         reports: list[Report] = []
         for ref in (*first, *also):
-            # Of a worker whose loss was just reported, nothing more is.
             if ref in self._refs:
                 reports.append(self._report(ref))
+                # A worker is lost once, however many of its ranks are.
+                if isinstance(reports[-1], Broken | Lost):
+                    self._hear_no_more_of(reports[-1].worker)
         return reports
+
+    def _hear_no_more_of(self, worker: str) -> None:
+        self._refs = {ref: about for ref, about in self._refs.items() if about[0] != worker}
 
     def _actor(self, slot: Resources, place: tuple[Any, int] | None = None) -> Any:
         strategy = None
@@ -210,8 +215,7 @@ class RayPool:
 
     def _deserted(self, worker: str, reason: str) -> Report:
         """A worker is no more once one of its ranks is; what its leader would say of that says less."""
-        starting = any(about == (worker, "starting") for about in self._refs.values())
-        self._refs = {ref: about for ref, about in self._refs.items() if about[0] != worker}
+        starting = (worker, "starting") in self._refs.values()
         reason = f"one of its ranks ended: {reason}"
         return Broken(worker, reason) if starting else Lost(worker, reason)
 

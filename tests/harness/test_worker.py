@@ -393,10 +393,10 @@ class TestResident:
 
     def test_a_row_is_warmed_up_once_and_untimed(self, tasks, worker, monkeypatch):
         calls = []
-        real = residency.Resident._call
+        real = residency.Resident._call_whole
         monkeypatch.setattr(
             residency.Resident,
-            "_call",
+            "_call_whole",
             lambda self, task, sampling, image: (
                 calls.append((task.key.prompt, sampling.num_inference_steps)) or real(self, task, sampling, image)
             ),
