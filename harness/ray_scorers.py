@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.doctor.needs import missing_for
 from harness.errors import HarnessError
 from harness.ray_cluster import short
 from harness.storage_faults import PATIENCE_S
@@ -26,16 +27,21 @@ _GOODBYE_S = 10.0
 class ScorerActor:
     """One scorer. Thin on purpose: everything about scoring is in what it opens."""
 
-    def __init__(self, store_root: str) -> None:
-        """Keep what is needed to open it."""
+    def __init__(self, store_root: str, checks: bool) -> None:
+        """Keep what is needed to open it. `checks`: whether this machine's models are compared with their hashes."""
         self._store = Store(store_root, PATIENCE_S)
+        self._checks = checks
         self._scorer: StoredScorer | None = None
 
     def open(self, dimensions: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Load the models on the GPU that Ray has given; returns versions and unavailable dimensions."""
+        missing = missing_for(dimensions) if self._checks else {}
+        can = [name for name in dimensions if name not in missing]
+        if not can:
+            return {}, missing
         device = "cuda:0" if os.environ.get("CUDA_VISIBLE_DEVICES") else "cpu"
-        self._scorer = open_scorer(self._store, dimensions, device)
-        return dict(self._scorer.versions), dict(self._scorer.unavailable)
+        self._scorer = open_scorer(self._store, can, device)
+        return dict(self._scorer.versions), missing | dict(self._scorer.unavailable)
 
     def score(self, video: str, prompt: str, wanted: Mapping[str, Any]) -> Answer:
         """As `StoredScorer.score`."""
@@ -52,9 +58,10 @@ class ScorerActor:
 class RayScorers:
     """Opens scorers as Ray actors."""
 
-    def __init__(self, ray: Any) -> None:
-        """Use an initialised `ray` module."""
+    def __init__(self, ray: Any, *, checks: bool = True) -> None:
+        """Use an initialised `ray` module; without `checks` whatever models a machine has are taken."""
         self._ray = ray
+        self._checks = checks
         self._class = ray.remote(ScorerActor)
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         gpus = sum(int(resources.get("GPU", 0)) for resources in alive)
@@ -72,7 +79,7 @@ class RayScorers:
         options = self._class.options(
             num_cpus=1, num_gpus=self._gpus, scheduling_strategy="SPREAD", max_restarts=0, max_task_retries=0
         )
-        return _RayScorer(self._ray, options.remote(store.root), dimensions)
+        return _RayScorer(self._ray, options.remote(store.root, self._checks), dimensions)
 
 
 class _RayScorer:

@@ -26,7 +26,7 @@ def requirements(loaded: LoadedSuite, store: str | None = None) -> tuple[Require
     return (
         *pipelines(loaded),
         *own_packages(asked),
-        *_weights(loaded, (*asked, *dimensions)),
+            *_weights((*asked, *dimensions), _inception(loaded)),
         *_reference(loaded),
         *scoring_packages(dimensions),
         *text_models(dimensions),
@@ -65,20 +65,24 @@ def refuse_lacking(found: Sequence[Requirement], loaded: LoadedSuite, labels: Co
 
 def unavailable_dimensions(loaded: LoadedSuite) -> dict[str, str]:
     """What is missing on this machine for each of VBench's dimensions that the suite asks for and cannot have."""
+    return missing_for(loaded.vbench_dimensions)
+
+
+def missing_for(dimensions: Sequence[str]) -> dict[str, str]:
+    """What is missing on this machine, or damaged, for each of these dimensions that VBench cannot score on it."""
+    asked = tuple(dimensions)
     lacking: dict[str, list[str]] = {}
-    asked = set(loaded.vbench_dimensions)
-    for one in requirements(loaded) if asked else ():
+    for one in (*_weights(asked, None), *scoring_packages(asked), *text_models(asked)):
         for name in one.needed_by if one.lacking else ():
-            if name in asked:
-                lacking.setdefault(name, []).append(f"{one.name} is {one.state}")
+            lacking.setdefault(name, []).append(f"{one.name} is {one.state}")
     return {name: "; ".join(reasons) for name, reasons in lacking.items()}
 
 
-def _weights(loaded: LoadedSuite, asked: Collection[str]) -> Iterator[Requirement]:
+def _weights(asked: Collection[str], inception: Path | None) -> Iterator[Requirement]:
     for weights in weight_files():
         needed_by = tuple(name for name in weights.needed_by if name in asked)
         if needed_by:
-            yield weight_requirement(weights, needed_by, weights.place(inception=_inception(loaded)))
+            yield weight_requirement(weights, needed_by, weights.place(inception=inception))
 
 
 def weight_requirement(weights: WeightFile, needed_by: tuple[str, ...], path: Path | None) -> Requirement:

@@ -31,7 +31,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayScorers]:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
         patch.setenv("HARNESS_VBENCH_PYTHON", str(install(tmp_path_factory.mktemp("scorer"), "dies on x")))
         with joined_ray(None, cpus=2) as ray:
-            yield RayScorers(ray)
+            yield RayScorers(ray, checks=False)
 
 
 def test_a_machine_without_gpus_has_room_for_one(fleet: RayScorers) -> None:
@@ -55,6 +55,13 @@ def test_a_suite_is_scored_on_the_cluster(fleet: RayScorers, tmp_path: Path) -> 
     assert {(record.dimension, record.status) for record in found} == {("object_class", "ok"), ("color", "undetected")}
     again = score_suite(store, asked, unavailable={}, **ways)
     assert (again.scored, again.already_scored) == (0, scoring.scored)
+
+
+def test_a_machine_says_what_it_lacks(fleet: RayScorers, tmp_path: Path) -> None:
+    scorer = RayScorers(fleet._ray).open(Store(str(tmp_path)), ["color", "temporal_flickering"], "scorer 1")
+    assert "vbench 0.1.5 is missing" in scorer.unavailable["color"]
+    assert "temporal_flickering" not in scorer.unavailable
+    scorer.close()
 
 
 def test_a_scorer_that_dies_is_lost_and_says_its_last_words(fleet: RayScorers, tmp_path: Path) -> None:
