@@ -156,7 +156,8 @@ def test_the_report_says_what_was_measured(ran: tuple[Path, Path, dict[str, byte
     assert "shapes" in (folder / "report.md").read_text(encoding="utf-8")
     drawn = {path.stem for path in (folder / "figures").glob("*.png")}
     # Nobody voted, all videos have one size, and no method has two settings.
-    assert drawn == discover().keys() - {"user_study", "scaling", "hyper_parameters"}
+    # On a busy machine no row may be faster by the clock, and then there is nothing to choose within a latency.
+    assert drawn | {"iso_latency"} == discover().keys() - {"user_study", "scaling", "hyper_parameters"}
 
 
 def test_status_counts_every_cell(ran: tuple[Path, Path, dict[str, bytes]]) -> None:
