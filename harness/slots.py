@@ -29,22 +29,23 @@ def slots_of(
     found: list[Resources] = []
     counts: Counter[Resources] = Counter()
     for node in nodes:
-        labels = asked & {name for name, amount in node.items() if amount > 0}
+        free = _empty(node)
+        labels = asked & free.labels
         sizes: defaultdict[Resources, float] = defaultdict(float)
         for spec, cost in work.items():
             if spec.resources.labels <= labels:
                 sizes[_size(spec.resources, least)] += cost
-        free = Resources(int(node.get("CPU", 0)), node.get("GPU", 0.0), int(node.get("memory", 0)))
-        while fitting := [size for size in sizes if _has_room(free, size)]:
+        while fitting := [size for size in sizes if free.meets(_in_all(size))]:
             # Each size once before any twice, so that none fills the room another needs.
             size = max(fitting, key=lambda size: (not counts[size], sizes[size] / (counts[size] + 1)))
             counts[size] += 1
             found.append(replace(size, labels=labels))
+            taken = _in_all(size)
             free = replace(
                 free,
-                cpus=free.cpus - size.ranks * size.cpus,
-                gpus=free.gpus - size.ranks * size.gpus,
-                memory_bytes=free.memory_bytes - size.ranks * size.memory_bytes,
+                cpus=free.cpus - taken.cpus,
+                gpus=free.gpus - taken.gpus,
+                memory_bytes=free.memory_bytes - taken.memory_bytes,
             )
     chosen = sorted(found, key=lambda slot: -len(slot.labels))[:limit]
     _refuse_unserved(work, chosen, found, nodes, least)
@@ -61,18 +62,21 @@ def _size(demand: Resources, least: Resources) -> Resources:
     )
 
 
-def _has_room(free: Resources, size: Resources) -> bool:
-    return (
-        free.cpus >= size.ranks * size.cpus
-        and free.gpus >= size.ranks * size.gpus
-        and free.memory_bytes >= size.ranks * size.memory_bytes
+def _in_all(size: Resources) -> Resources:
+    """What all ranks of a worker take together."""
+    return replace(
+        size,
+        cpus=size.ranks * size.cpus,
+        gpus=size.ranks * size.gpus,
+        memory_bytes=size.ranks * size.memory_bytes,
+        ranks=1,
     )
 
 
-def _could_have(node: Mapping[str, float], size: Resources) -> bool:
-    """Whether an empty machine has room for a worker of this size."""
-    empty = Resources(int(node.get("CPU", 0)), node.get("GPU", 0.0), int(node.get("memory", 0)))
-    return _has_room(empty, size) and all(node.get(label, 0.0) > 0 for label in size.labels)
+def _empty(node: Mapping[str, float]) -> Resources:
+    """What a machine has while no worker is on it."""
+    has = frozenset(name for name, amount in node.items() if amount > 0)
+    return Resources(int(node.get("CPU", 0)), node.get("GPU", 0.0), int(node.get("memory", 0)), has)
 
 
 def _refuse_unserved(
@@ -88,7 +92,7 @@ def _refuse_unserved(
         needs = replace(_size(spec.resources, least), labels=spec.resources.labels)
         if any(slot.meets(spec.resources) for slot in found):
             remedy = f"the limit of {len(chosen)} workers leaves none; raise the number of workers"
-        elif any(_could_have(node, needs) for node in nodes):
+        elif any(_empty(node).meets(_in_all(needs)) for node in nodes):
             remedy = (
                 "workers of other sizes, which other models need, fill the machine that has it; run models of different"
                 " sizes in suites of their own, or on more machines"
