@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.doctor.needs import missing_for
+from harness.doctor.needs import unavailable_dimensions
 from harness.errors import HarnessError
 from harness.ray_cluster import short
 from harness.storage_faults import PATIENCE_S
@@ -35,7 +35,7 @@ class ScorerActor:
 
     def open(self, dimensions: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Load the models on the GPU that Ray has given; returns versions and unavailable dimensions."""
-        missing = missing_for(dimensions) if self._checks else {}
+        missing = unavailable_dimensions(dimensions) if self._checks else {}
         can = [name for name in dimensions if name not in missing]
         if not can:
             return {}, missing

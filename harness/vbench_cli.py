@@ -60,7 +60,10 @@ def score_vbench(store: Store, loaded: LoadedSuite, manifest: SuiteManifest, add
         return True
     from harness.ray_cluster import cluster_address
 
-    scoring = (_scored_here if cluster_address(address) is None else _scored_by_fleet)(store, loaded, manifest, address)
+    if cluster_address(address) is None:
+        scoring = _scored_here(store, loaded, manifest)
+    else:
+        scoring = _scored_by_fleet(store, manifest, address)
     for name, reason in scoring.unavailable.items():
         print(f"warning: vbench {name}: {reason}", file=sys.stderr)
     failed = f", {scoring.failed} failed (in the report)" if scoring.failed else ""
@@ -87,18 +90,18 @@ def score_until_ended(store: Store, suite: str, score: Callable[[], bool]) -> bo
         time.sleep(BETWEEN_PASSES_S)
 
 
-def _scored_here(store: Store, loaded: LoadedSuite, manifest: SuiteManifest, address: str | None) -> Scoring:
+def _scored_here(store: Store, loaded: LoadedSuite, manifest: SuiteManifest) -> Scoring:
     import torch
 
     from harness.doctor.needs import unavailable_dimensions
     from harness.vbench.scoring import score_suite
 
     devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"]
-    lacking = unavailable_dimensions(loaded)
+    lacking = unavailable_dimensions(loaded.vbench_dimensions)
     return score_suite(store, manifest, unavailable=lacking, devices=devices, on_score=_shown)
 
 
-def _scored_by_fleet(store: Store, loaded: LoadedSuite, manifest: SuiteManifest, address: str | None) -> Scoring:
+def _scored_by_fleet(store: Store, manifest: SuiteManifest, address: str | None) -> Scoring:
     """What is missing on the cluster's machines, their scorers say."""
     from harness.ray_cluster import joined_ray
     from harness.ray_scorers import RayScorers

@@ -26,7 +26,7 @@ def requirements(loaded: LoadedSuite, store: str | None = None) -> tuple[Require
     return (
         *pipelines(loaded),
         *own_packages(asked),
-            *_weights((*asked, *dimensions), _inception(loaded)),
+        *_weights((*asked, *dimensions), _inception(loaded)),
         *_reference(loaded),
         *scoring_packages(dimensions),
         *text_models(dimensions),
@@ -63,12 +63,7 @@ def refuse_lacking(found: Sequence[Requirement], loaded: LoadedSuite, labels: Co
         raise NeedError("\n".join(lines))
 
 
-def unavailable_dimensions(loaded: LoadedSuite) -> dict[str, str]:
-    """What is missing on this machine for each of VBench's dimensions that the suite asks for and cannot have."""
-    return missing_for(loaded.vbench_dimensions)
-
-
-def missing_for(dimensions: Sequence[str]) -> dict[str, str]:
+def unavailable_dimensions(dimensions: Sequence[str]) -> dict[str, str]:
     """What is missing on this machine, or damaged, for each of these dimensions that VBench cannot score on it."""
     asked = tuple(dimensions)
     lacking: dict[str, list[str]] = {}

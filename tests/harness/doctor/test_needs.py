@@ -112,8 +112,8 @@ def test_vbenchs_prompts_need_what_their_dimensions_do(vbench: LoadedSuite) -> N
 
 
 def test_a_dimension_is_unavailable_for_every_thing_that_it_lacks(suite, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert unavailable_dimensions(suite(SUITE)) == {}
-    asking = suite(SUITE + "vbench: {dimensions: [temporal_flickering, motion_smoothness]}\n")
+    assert unavailable_dimensions(suite(SUITE).vbench_dimensions) == {}
+    asking = suite(SUITE + "vbench: {dimensions: [temporal_flickering, motion_smoothness]}\n").vbench_dimensions
     assert unavailable_dimensions(asking) == {"motion_smoothness": "AMT-S is missing; vbench 0.1.5 is missing"}
     monkeypatch.setattr("harness.doctor.packages.holds", lambda *asked: True)
     assert unavailable_dimensions(asking) == {"motion_smoothness": "AMT-S is missing"}
